@@ -1,0 +1,49 @@
+# make book   build the book          make lab         its chapters in JupyterLab
+# make test   every check             make references  renew what tests compare with
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+export HANDBOOK_SILENT := 1
+export OMP_NUM_THREADS := 1
+
+.DEFAULT_GOAL := book
+.PHONY: book test test-gpu lab references new-chapter clean
+
+# Torch first: what depends on it must not choose another one.
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed (make PYTHON=python3.12)"; exit 1; }
+	rm -f $@
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check $$(grep '^torch==' requirements.txt)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BIN)/jupytext-config --settings-file .venv/etc/jupyter/labconfig/default_setting_overrides.json set-default-viewer markdown
+	touch $@
+
+book: $(READY)
+	@$(BIN)/python book/_ext/build.py
+
+test: book
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope --nbval --nbval-current-env \
+	  --nbval-cell-timeout 600 --nbval-sanitize-with tests/sanitize.cfg tests/reference
+
+test-gpu: $(READY)
+	@$(BIN)/python -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' || \
+	  { echo "No graphics card that torch can use: nothing tested."; exit 1; }
+	$(BIN)/python -m pytest -q -m gpu tests
+
+lab: $(READY)
+	env -u HANDBOOK_SILENT $(BIN)/jupyter lab book
+
+references: $(READY)
+	$(BIN)/python tests/make_references.py $(CHAPTERS)
+	git --no-pager diff --stat -- tests/reference
+
+new-chapter: $(READY)
+	$(BIN)/python book/_ext/new_chapter.py $(TOPIC)
+
+clean:
+	rm -rf _build

@@ -1,0 +1,90 @@
+"""The executable chapters: which there are, how they run, what they import.
+
+Used to build the book and to write the references that the tests compare.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import nbformat
+from jupyter_cache.readers import get_reader
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parents[2]
+BOOK = ROOT / "book"
+READER = {"name": "myst_nb_md", "type": "plugin"}
+TIMEOUT = 600  # seconds a cell may take
+
+# What a kernel inherits: no progress bars, and one thread a chapter, since
+# several chapters run at a time.
+os.environ["HANDBOOK_SILENT"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"
+
+
+class ChapterError(Exception):
+    """A cell raised; the message names chapter and cell."""
+
+
+def chapters() -> list[Path]:
+    pages = sorted(BOOK.rglob("*.md"))
+    return [p for p in pages if "\nkernelspec:" in p.read_text("utf8")]
+
+
+def name(chapter: Path) -> str:
+    return chapter.relative_to(ROOT).as_posix()
+
+
+def read(chapter: Path) -> nbformat.NotebookNode:
+    return get_reader(READER)(str(chapter))
+
+
+def execute(chapter: Path) -> nbformat.NotebookNode:
+    notebook = read(chapter)
+    where = {"metadata": {"path": str(chapter.parent)}}
+    client = NotebookClient(
+        notebook, timeout=TIMEOUT, kernel_name="python3", resources=where
+    )
+    try:
+        client.execute()
+    except Exception as error:
+        raise ChapterError(_explain(chapter, notebook, error)) from None
+    return notebook
+
+
+def _explain(chapter: Path, notebook, error: Exception) -> str:
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(code, 1):
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                indented = "\n".join(
+                    f"    {line}" for line in cell.source.splitlines()
+                )
+                return (
+                    f"{name(chapter)}, code cell {number}:\n\n{indented}\n\n"
+                    f"{output.ename}: {output.evalue}"
+                )
+    return f"{name(chapter)}: {error}"
+
+
+def code_digest() -> str:
+    """Of everything that a chapter imports from here, and of the pins."""
+    files = [p for p in (ROOT / "handbook_code").rglob("*") if p.is_file()]
+    kept = [p for p in files if "__pycache__" not in p.parts]
+    return digest([*kept, ROOT / "requirements.txt"])
+
+
+def digest(files: list[Path]) -> str:
+    total = hashlib.sha256()
+    for path in sorted(files):
+        total.update(path.relative_to(ROOT).as_posix().encode() + b"\0")
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()[:16]
+
+
+def cache_folder() -> Path:
+    """Where executed chapters are kept, as long as the code stays the same.
+
+    Jupyter's cache notices a changed cell, not a change in what it imports.
+    """
+    return ROOT / "_build" / ".jupyter_cache" / code_digest()

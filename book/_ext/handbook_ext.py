@@ -1,0 +1,173 @@
+"""What the book's pages need beyond Jupyter Book: the ledger, and repairs."""
+
+from collections import Counter
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from docutils.statemachine import StringList
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+import chapters
+import ledger
+
+SOURCE_TITLES = {
+    "l2-blur": "Why does L2 reconstruction loss yield blurry images?",
+    "image-losses": "Image losses (a note that quotes the former)",
+    "taxonomy": "Loss functions (a taxonomy)",
+    "perceptual-distance-talk": "Perceptual distance and statistical learning",
+}
+
+
+class LedgerDirective(SphinxDirective):
+    """Shared by the lists of claims and of errors."""
+
+    def inline(self, text: str) -> list[nodes.Node]:
+        """Markdown within a line, such as a formula."""
+        parent = nodes.Element()
+        self.state.nested_parse(
+            StringList([text], self.env.docname), 0, parent
+        )
+        return parent[0].children if parent.children else []
+
+    def entry(self, claim: ledger.Claim) -> nodes.list_item:
+        kind = claim.verdict.replace(" ", "-")
+        body = nodes.paragraph()
+        body += self.reference(claim, kind)
+        body += nodes.Text(" ")
+        body += self.inline(claim.claim)
+        if claim.finding:
+            body += nodes.Text(" ")
+            body += nodes.emphasis("", "", *self.inline(claim.finding))
+        body += nodes.Text(" ")
+        places = "; ".join(map(str, claim.places))
+        body += nodes.inline("", f"({places})", classes=["ledger-place"])
+        return nodes.list_item("", body)
+
+    def reference(self, claim: ledger.Claim, kind: str) -> nodes.Node:
+        badge = nodes.inline(
+            "", claim.verdict, classes=["verdict", f"verdict-{kind}"]
+        )
+        if claim.cell is None:
+            return badge
+        link = addnodes.pending_xref(
+            "",
+            badge,
+            refdomain="std",
+            reftype="ref",
+            refexplicit=True,
+            refwarn=True,
+            reftarget=claim.cell,
+            refdoc=self.env.docname,
+        )
+        return link
+
+    def load(self) -> list[ledger.Claim]:
+        self.env.note_dependency(str(ledger.LEDGER))
+        return ledger.load()
+
+
+class Claims(LedgerDirective):
+    """The claims that a chapter decides, or those on one of its losses."""
+
+    required_arguments = 1
+    option_spec = {"loss": directives.unchanged}  # noqa: RUF012
+
+    def run(self) -> list[nodes.Node]:
+        wanted = [
+            claim
+            for claim in self.load()
+            if claim.topic == self.arguments[0]
+            and claim.verdict != "no claim"
+            and (
+                "loss" not in self.options
+                or claim.loss == self.options["loss"]
+            )
+        ]
+        if not wanted:
+            raise self.error(f"no claims on {self.arguments[0]}")
+        items = map(self.entry, wanted)
+        return [nodes.bullet_list("", *items, classes=["ledger"])]
+
+
+class Errata(LedgerDirective):
+    """What a source gets wrong, or says without the condition it needs."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        source = self.arguments[0]
+        wrong = [
+            claim
+            for claim in self.load()
+            if claim.verdict in ("false", "holds if")
+            and any(place.source == source for place in claim.places)
+        ]
+        if not wrong:
+            return [nodes.paragraph("", "Nothing so far.")]
+        items = map(self.entry, wrong)
+        return [nodes.bullet_list("", *items, classes=["ledger"])]
+
+
+class Counts(LedgerDirective):
+    """How many claims of each source have which verdict."""
+
+    def run(self) -> list[nodes.Node]:
+        claims = self.load()
+        rows = [["source", *ledger.VERDICTS]]
+        for source in ledger.SOURCES:
+            mine = [
+                c for c in claims if any(p.source == source for p in c.places)
+            ]
+            found = ledger.counts(mine)
+            rows.append(
+                [SOURCE_TITLES[source]]
+                + [str(found[v]) for v in ledger.VERDICTS]
+            )
+        total = ledger.counts(claims)
+        rows.append(["all"] + [str(total[v]) for v in ledger.VERDICTS])
+        lines = [f"| {' | '.join(row)} |" for row in rows]
+        lines.insert(1, "| --- |" + " ---: |" * len(ledger.VERDICTS))
+        parent = nodes.Element()
+        self.state.nested_parse(
+            StringList(lines, self.env.docname), 0, parent
+        )
+        return parent.children
+
+
+class Count(SphinxRole):
+    """{ledger}`false`: how many claims have that verdict, now."""
+
+    def run(self):
+        self.env.note_dependency(str(ledger.LEDGER))
+        found: Counter = ledger.counts(ledger.load())
+        number = found.total() if self.text == "total" else found[self.text]
+        return [nodes.Text(str(number))], []
+
+
+def set_cache_path(app: Sphinx, config: Config) -> None:
+    config.nb_execution_cache_path = str(chapters.cache_folder())
+
+
+def repair_roles(app, page, template, context, doctree) -> None:
+    # docutils marks entries with a role that ARIA 1.2 deprecates.
+    if "body" in context:
+        context["body"] = context["body"].replace(
+            'role="doc-biblioentry"', 'role="listitem"'
+        )
+
+
+def setup(app: Sphinx) -> dict[str, object]:
+    app.add_directive("claims", Claims)
+    app.add_directive("errata", Errata)
+    app.add_directive("ledger-counts", Counts)
+    app.add_role("ledger", Count())
+    app.connect("config-inited", set_cache_path)
+    app.connect("html-page-context", repair_roles)
+    return {
+        "version": "1",
+        "parallel_read_safe": True,
+        "parallel_write_safe": True,
+    }

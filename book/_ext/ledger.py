@@ -1,0 +1,89 @@
+"""The ledger of claims: what the sources say, and what became of it."""
+
+import json
+import re
+import tomllib
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LEDGER = ROOT / "book" / "ledger.toml"
+INDEX = ROOT / "tests" / "sources.json"
+
+DECIDED = ("holds", "holds if", "false", "not decidable here")
+VERDICTS = (*DECIDED, "no claim", "open")
+
+SOURCES = {  # as in the bibliography, in the order of the Errata
+    "l2-blur": "wiseodd2017blur",
+    "image-losses": "imagelosses",
+    "taxonomy": "roffet2025losses",
+    "perceptual-distance-talk": "hepburn2021talk",
+}
+PLACE = re.compile(r"(\S+) (\d+)(?:\.(\d+)(?:-(\d+))?)?")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of a source, or some of its sentences."""
+
+    source: str
+    line: int
+    first: int | None = None
+    last: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Place":
+        match = PLACE.fullmatch(text)
+        if not match:
+            raise ValueError(
+                f"at: expected 'source line' or 'source line.sentence', "
+                f"got {text!r}"
+            )
+        source, line, first, last = match.groups()
+        first = int(first) if first else None
+        return cls(source, int(line), first, int(last) if last else first)
+
+    def __str__(self) -> str:
+        """As a reader would look it up."""
+        item = items()[self.source, self.line]
+        words = [item["under"]] if item["under"] else []
+        words += [item["mark"]] if item["mark"] != "text" else []
+        return ", ".join([*words, f"line {self.line}"])
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An entry of the ledger."""
+
+    places: tuple[Place, ...]
+    topic: str
+    claim: str
+    verdict: str
+    loss: str | None = None
+    finding: str = ""
+    cell: str | None = None
+
+
+@cache
+def items() -> dict[tuple[str, int], dict]:
+    """What the sources say, by source and line."""
+    index = json.loads(INDEX.read_text("utf8"))
+    return {
+        (source, item["line"]): item
+        for source, found in index.items()
+        for item in found
+    }
+
+
+def load(path: Path = LEDGER) -> list[Claim]:
+    entries = tomllib.loads(path.read_text("utf8"))["claim"]
+    return [
+        Claim(places=tuple(map(Place.parse, entry.pop("at"))), **entry)
+        for entry in entries
+    ]
+
+
+def counts(claims: list[Claim]) -> Counter:
+    return Counter(claim.verdict for claim in claims)

@@ -1,0 +1,25 @@
+"""The handbook's loss functions, in the order of its chapters."""
+
+from handbook_code._criterion import Criterion
+from handbook_code.regression.pointwise import (
+    huber_loss,
+    log_cosh_loss,
+    mae_loss,
+    mse_loss,
+    quantile_loss,
+    rmse_loss,
+    rmsle_loss,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [  # noqa: RUF022  the order of the chapters
+    "mae_loss",
+    "mse_loss",
+    "rmse_loss",
+    "rmsle_loss",
+    "log_cosh_loss",
+    "huber_loss",
+    "quantile_loss",
+    "Criterion",
+]

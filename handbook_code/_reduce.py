@@ -1,0 +1,34 @@
+"""The one place where a loss per sample becomes a number, and its precision.
+
+Losses compute in float32 or wider and return the dtype they were given:
+squares and sums of half-precision numbers overflow.
+"""
+
+from functools import reduce as fold
+
+import torch
+from torch import Tensor
+
+
+def widen(*tensors: Tensor) -> tuple[torch.dtype, *tuple[Tensor, ...]]:
+    """The common dtype, and the tensors in it, or in float32 if narrower."""
+    dtype = fold(torch.promote_types, (t.dtype for t in tensors))
+    wide = torch.promote_types(dtype, torch.float32)
+    return dtype, *(t.to(wide) for t in tensors)
+
+
+def reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
+    """Return ``loss`` itself (``"none"``), its ``"mean"`` or its ``"sum"``.
+
+    The mean of no samples is zero, so that an empty batch has a gradient.
+    """
+    match reduction:
+        case "none":
+            return loss.to(dtype)
+        case "mean":
+            return (loss.mean() if loss.numel() else loss.sum()).to(dtype)
+        case "sum":
+            return loss.sum().to(dtype)
+    raise ValueError(
+        f"reduction: expected 'none', 'mean' or 'sum', got {reduction!r}"
+    )

@@ -1,0 +1,20 @@
+"""The handbook's figures. They plot the torch functions, not the formulas.
+
+Importing this package gives every figure the handbook's style and makes
+inline figures vector graphics.
+"""
+
+from importlib.resources import files
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+from handbook_code.plots.curves import profile
+
+plt.style.use(str(files("handbook_code") / "handbook.mplstyle"))
+# The same picture gives the same file: no date in it, no random names.
+mpl.rcParams["svg.hashsalt"] = "handbook"
+set_matplotlib_formats("svg", metadata={"Date": None})
+
+__all__ = ["profile"]

@@ -1,0 +1,78 @@
+"""What a chapter prints about a catalogue entry: formula, code, properties."""
+
+import ast
+import inspect
+import os
+from collections.abc import Iterable
+
+from IPython.display import Markdown, Math
+from sympy import oo
+from sympy.printing.latex import LatexPrinter
+from tqdm import tqdm
+
+from handbook_code.catalogue import Loss
+
+
+class Printer(LatexPrinter):
+    """SymPy's LaTeX, but a sum with a positive term does not begin with −."""
+
+    def _as_ordered_terms(self, expression, order=None):
+        terms = super()._as_ordered_terms(expression, order=order)
+        return sorted(terms, key=lambda term: term.could_extract_minus_sign())
+
+
+def definition(loss: Loss, left: str = "L") -> Math:
+    """The formula, as a displayed equation, and what it abbreviates."""
+    write = Printer().doprint
+    rows = [f"{left} &= {write(loss.formula)}"]
+    for name, meaning in loss.where.items():
+        constant = r"\quad\text{(held constant)}" if name in loss.held else ""
+        rows.append(f"{write(name)} &= {write(meaning)}{constant}")
+    return Math(r"\begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}")
+
+
+def source(loss: Loss) -> Markdown:
+    """The code, without its docstring: the chapter is the docstring."""
+    text = inspect.getsource(loss.function)
+    docstring = ast.parse(text).body[0].body[0]
+    lines = text.splitlines()
+    del lines[docstring.lineno - 1 : docstring.end_lineno]
+    return Markdown("\n".join(["```python", *lines, "```"]))
+
+
+def properties(*losses: Loss) -> Markdown:
+    """Which loss has which property. The tests confirm every ✓ and every ✗."""
+    names = sorted(set().union(*(loss.properties for loss in losses)))
+    table = [["", "range", *names], ["---"] * (len(names) + 2)]
+    for loss in losses:
+        marks = ["✓" if name in loss.properties else "✗" for name in names]
+        low, high = loss.bounds
+        write = Printer().doprint
+        ends = f"[{write(low)}, {write(high)}" + (")" if high == oo else "]")
+        table.append([f"`{loss.name}`", f"${ends}$", *marks])
+    return _table(table)
+
+
+def noise(*losses: Loss) -> Markdown:
+    """The density for which a loss is the negative logarithm."""
+    table = [["loss", "$\\rho(r)$", "noise", "$Z = \\int e^{-\\rho}$"]]
+    table.append(["---"] * 4)
+    write = Printer().doprint
+    for loss in losses:
+        name, normaliser = loss.noise
+        formulas = (f"${write(f)}$" for f in (loss.formula, normaliser))
+        rho, z = formulas
+        table.append([f"`{loss.name}`", rho, name, z])
+    return _table(table)
+
+
+def progress(steps: Iterable, label: str) -> Iterable:
+    """A bar for a cell that takes long; silent in builds and in tests."""
+    silent = "HANDBOOK_SILENT" in os.environ
+    return tqdm(steps, desc=label, disable=silent, leave=False)
+
+
+def _table(rows: list[list[str]]) -> Markdown:
+    # A bar inside a cell would end it.
+    lines = (" | ".join(c.replace("|", r"\vert ") for c in r) for r in rows)
+    return Markdown("\n".join(f"| {line} |" for line in lines))

@@ -1,0 +1,115 @@
+"""A property is a function that tells, from values alone, if a loss has it.
+
+``loss`` gives one value per sample; ``input`` is a row for each.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Values = Callable[..., Tensor]
+
+
+def slope(loss: Values, input: Tensor, *rest: Tensor) -> Tensor:
+    input = input.detach().requires_grad_()
+    return torch.autograd.grad(loss(input, *rest).sum(), input)[0]
+
+
+def symmetric(loss: Values, input: Tensor, *rest: Tensor) -> bool:
+    """Prediction and target may be exchanged."""
+    if not alike(input, *rest):
+        return False
+    return torch.allclose(loss(rest[0], input), loss(input, rest[0]))
+
+
+def convex(loss: Values, input: Tensor, *rest: Tensor) -> bool:
+    """No chord lies below the graph, in the first argument."""
+    other = input.roll(1, dims=0)
+    ends = loss(input, *rest) + loss(other, *rest)
+    middle = loss((input + other) / 2, *rest)
+    return bool((middle <= ends / 2 + 1e-9).all())
+
+
+def lipschitz(loss: Values, input: Tensor, *rest: Tensor) -> bool:
+    """The slope is bounded, however far away or small the prediction."""
+    tiny, small, large, huge = (
+        slope(loss, c * input, *rest).abs().max()
+        for c in (1e-6, 1e-3, 1e3, 1e6)
+    )
+    return bool(torch.maximum(tiny, huge) <= 2 * torch.maximum(small, large))
+
+
+def differentiable(loss: Values, input: Tensor, *rest: Tensor) -> bool:
+    """Walking from one prediction to another, the slope never jumps."""
+    return not jumps(slope_on_walks(loss, input, *rest))
+
+
+def smooth(loss: Values, input: Tensor, *rest: Tensor) -> bool:
+    """Nor does the curvature."""
+    pull = slope_on_walks(loss, input, *rest)
+    return not jumps(pull) and not jumps(pull.diff(dim=0))
+
+
+def homogeneous(loss: Values, input: Tensor, *rest: Tensor) -> bool:
+    """In other units of prediction and target it is the same, but a factor."""
+    if not alike(input, *rest):
+        return False
+    once, twice = loss(input, *rest), loss(2 * input, 2 * rest[0])
+    return torch.allclose(twice, once * (twice.sum() / once.sum()))
+
+
+def translation_invariant(loss: Values, input: Tensor, *rest: Tensor) -> bool:
+    """Prediction and target may be moved together."""
+    if not alike(input, *rest):
+        return False
+    return torch.allclose(loss(input + 1, rest[0] + 1), loss(input, *rest))
+
+
+def alike(input: Tensor, *rest: Tensor) -> bool:
+    """Whether the only other argument is another point of the same space."""
+    return (
+        len(rest) == 1
+        and input.shape == rest[0].shape
+        and input.dtype == rest[0].dtype
+    )
+
+
+def slope_on_walks(loss: Values, input: Tensor, *rest: Tensor) -> Tensor:
+    """The slope along straight lines, of shape (steps, walks).
+
+    Half of the walks go to the target, if there is one, and a bit beyond.
+    """
+    steps, walks = 2_001, 50
+    start, end = input[:walks], input[walks : 2 * walks].clone()
+    if alike(input, *rest):
+        end[::2] = (1.1 * rest[0][:walks] - 0.1 * start)[::2]
+    stride = (end - start) / (steps - 1)
+    t = torch.arange(steps).view(-1, *[1] * input.dim())
+    path = (start + t * stride).flatten(0, 1)
+    fixed = [x[:walks].repeat(steps, *[1] * (x.dim() - 1)) for x in rest]
+    pull = slope(loss, path, *fixed).unflatten(0, (steps, walks)) * stride
+    pull = pull.reshape(steps, walks, -1).sum(-1)
+    assert pull.isfinite().all(), "a walk left the domain of the loss"
+    return pull
+
+
+def jumps(path: Tensor) -> bool:
+    """Whether one of 2,000 steps is a tenth of all there is to climb."""
+    climb = path.amax(dim=0) - path.amin(dim=0)
+    steps = path.diff(dim=0).abs().amax(dim=0)
+    return bool((steps > 0.1 * climb + 1e-9 * path.abs().max()).any())
+
+
+PROPERTIES: dict[str, Callable[..., bool]] = {
+    check.__name__.replace("_", " "): check
+    for check in (
+        symmetric,
+        convex,
+        lipschitz,
+        differentiable,
+        smooth,
+        homogeneous,
+        translation_invariant,
+    )
+}
