@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from sympy import latex
 
 import handbook_code
 from build import expected_pages
@@ -121,3 +122,13 @@ def test_every_chapter_is_in_the_table_of_contents():
     listed = {page.stem for page in expected_pages()} - {"index"}
     written = {p.stem for p in (ROOT / "book").rglob("*.md")}
     assert written == listed
+
+
+def test_every_symbol_is_explained():
+    notation = (ROOT / "book" / "notation.md").read_text("utf8")
+    for loss in CATALOGUE:
+        for symbol in (*loss.variables, *loss.parameters.values()):
+            letter = latex(getattr(symbol, "label", symbol))
+            assert f"${letter}$" in notation or f"${letter} =" in notation, (
+                f"{loss.name}: what is {letter}?"
+            )

@@ -5,6 +5,7 @@ build that succeeded.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -124,7 +125,9 @@ def write_pages(everything: bool) -> bool:
         [program, *command[1:]], capture_output=True, text=True
     )
     if run.returncode:
-        print(run.stdout[-6000:] + run.stderr[-6000:])
+        said = (run.stdout + run.stderr).splitlines()
+        named = [x for x in said if re.search("WARNING|ERROR|Error:", x)]
+        print("\n".join(named or said[-60:]))
         # A page that was read without being written would pass next time.
         shutil.rmtree(BUILD / ".doctrees", ignore_errors=True)
     return run.returncode == 0

@@ -6,6 +6,7 @@ Used to build the book and to write the references that the tests compare.
 import hashlib
 import os
 from pathlib import Path
+from subprocess import DEVNULL
 
 import nbformat
 from jupyter_cache.readers import get_reader
@@ -43,10 +44,14 @@ def execute(chapter: Path) -> nbformat.NotebookNode:
     notebook = read(chapter)
     where = {"metadata": {"path": str(chapter.parent)}}
     client = NotebookClient(
-        notebook, timeout=TIMEOUT, kernel_name="python3", resources=where
+        notebook,
+        timeout=TIMEOUT,
+        resources=where,
+        kernel_name="python3",
+        record_timing=False,  # the cache would see other cells
     )
     try:
-        client.execute()
+        client.execute(stderr=DEVNULL)  # of the kernel, not of its cells
     except Exception as error:
         raise ChapterError(_explain(chapter, notebook, error)) from None
     return notebook

@@ -1,5 +1,6 @@
 """What the book's pages need beyond Jupyter Book: the ledger, and repairs."""
 
+import re
 from collections import Counter
 
 from docutils import nodes
@@ -12,6 +13,8 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 import chapters
 import ledger
+
+FORMULA = re.compile(r"(ρ\(r\)|L\w*) = ")
 
 SOURCE_TITLES = {
     "l2-blur": "Why does L2 reconstruction loss yield blurry images?",
@@ -151,6 +154,13 @@ def set_cache_path(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(chapters.cache_folder())
 
 
+def quote_formulas(app, what, name, obj, options, lines: list[str]) -> None:
+    """Bars and stars in a docstring's formula are not markup."""
+    for number, line in enumerate(lines):
+        if FORMULA.match(line):
+            lines[number] = f"``{line}``"
+
+
 def repair_roles(app, page, template, context, doctree) -> None:
     # docutils marks entries with a role that ARIA 1.2 deprecates.
     if "body" in context:
@@ -165,6 +175,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.add_directive("ledger-counts", Counts)
     app.add_role("ledger", Count())
     app.connect("config-inited", set_cache_path)
+    app.connect("autodoc-process-docstring", quote_formulas)
     app.connect("html-page-context", repair_roles)
     return {
         "version": "1",
