@@ -7,10 +7,10 @@ export HANDBOOK_SILENT := 1
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := book
-.PHONY: book test test-gpu lab references new-chapter clean
+.PHONY: book test test-gpu lab references new-chapter mutations clean
 
 # Torch first: what depends on it must not choose another one.
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt pyproject.toml book/_ext/jupyterlab.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed (make PYTHON=python3.12)"; exit 1; }
 	rm -f $@
@@ -18,7 +18,8 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check $$(grep '^torch==' requirements.txt)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
-	$(BIN)/jupytext-config --settings-file .venv/etc/jupyter/labconfig/default_setting_overrides.json set-default-viewer markdown
+	mkdir -p .venv/etc/jupyter/labconfig
+	cp book/_ext/jupyterlab.json .venv/etc/jupyter/labconfig/default_setting_overrides.json
 	touch $@
 
 book: $(READY)
@@ -44,6 +45,10 @@ references: $(READY)
 
 new-chapter: $(READY)
 	$(BIN)/python book/_ext/new_chapter.py $(TOPIC)
+
+# Plants mistakes and sees them caught; minutes.
+mutations: book
+	$(BIN)/python tests/mutate.py $(WORDS)
 
 clean:
 	rm -rf _build

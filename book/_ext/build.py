@@ -82,6 +82,8 @@ def execute_what_changed() -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     cache = get_cache(str(folder))
     wanted = [c for c in chapters.chapters() if not is_cached(cache, c)]
+    if wanted:
+        print(f"executing {len(wanted)} chapters, two at a time", flush=True)
     succeeded = True
     with ThreadPoolExecutor(2) as pool:
         runs = {pool.submit(timed, chapter): chapter for chapter in wanted}

@@ -10,11 +10,29 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-from handbook_code.plots.curves import profile
+from handbook_code.plots.curves import (
+    against,
+    descents,
+    fits,
+    in_company,
+    intervals,
+    profile,
+    risks,
+    two_scales,
+)
 
 plt.style.use(str(files("handbook_code") / "handbook.mplstyle"))
 # The same picture gives the same file: no date in it, no random names.
 mpl.rcParams["svg.hashsalt"] = "handbook"
 set_matplotlib_formats("svg", metadata={"Date": None})
 
-__all__ = ["profile"]
+__all__ = [
+    "against",
+    "descents",
+    "fits",
+    "in_company",
+    "intervals",
+    "profile",
+    "risks",
+    "two_scales",
+]

@@ -17,17 +17,15 @@ def two_signs(extent: float) -> None:
     """exp(−r²/2) and exp(+r²/2), and the mass each has within ±R."""
     r = torch.linspace(0, extent, 1001).double()
     _, (left, right) = plt.subplots(1, 2)
-    for sign, label in ((-1, "$-$"), (1, "$+$")):
+    for sign, label in ((-1, "$-r^2/2$"), (1, "$+r^2/2$")):
         value = torch.exp(sign * r**2 / 2)
         inside = 2 * torch.cumulative_trapezoid(value, r)
         both = torch.cat([value[1:].flip(0), value])
-        left.plot(torch.cat([-r[1:].flip(0), r]), both)
+        left.plot(torch.cat([-r[1:].flip(0), r]), both, label=label)
         right.semilogy(r[1:], inside)
-        right.text(r[-1], inside[-1], f" {label}", va="center")
-    left.set(title=r"$\exp(\pm r^2/2)$", xlabel="residual $r$", ylim=(0, 5))
-    left.text(0, 1.15, "$-$", ha="center")
-    left.text(-1.95, 4.5, "$+$", ha="left")
-    right.set(title="mass within $\\pm R$", xlabel="$R$")
+    left.set(title=r"$\exp(\pm r^2/2)$", xlabel="residual $r$", ylim=(0, 4))
+    left.legend(frameon=False, handlelength=1.2, title="exponent")
+    right.set(title="mass within $\\pm R$", xlabel="$R$", ylim=(0.1, None))
     plt.show()
 
 
@@ -164,8 +162,12 @@ def divergences(
         fits.items(), (BLUE, ORANGE), strict=True
     ):
         for number, fit in enumerate(found):
-            left.plot(x, fit.log_prob(x).exp(), "-" if number == 0 else "--",
-                      color=colour)
+            left.plot(
+                x,
+                fit.log_prob(x).exp(),
+                "-" if number == 0 else "--",
+                color=colour,
+            )
         right.plot(centres, values[label], color=colour, label=label)
     left.set(title="the fits", xlabel="$x$", ylim=(0, None))
     right.set(title="least divergence, given the centre", xlabel="centre $μ$")
@@ -175,21 +177,20 @@ def divergences(
 
 
 def conditionals(
-    worlds: Mapping[str, tuple[Tensor, Tensor]],
-    predict: Mapping[str, Callable[[Tensor], Tensor]],
+    worlds: Mapping[str, tuple[Tensor, Tensor]], lines: Mapping[str, Tensor]
 ) -> None:
-    """Input against output, the prediction, and the outputs by themselves."""
+    """Input against output, the fitted line, and the outputs as a whole."""
     widths = [4, 1] * len(worlds)
     _, axes = plt.subplots(
         1, 2 * len(worlds), width_ratios=widths, sharey=True
     )
     for number, (label, (given, x)) in enumerate(worlds.items()):
         scatter, margin = axes[2 * number : 2 * number + 2]
-        few = slice(0, 400)
-        scatter.plot(given[few], x[few], ".", color=BLUE, ms=3, alpha=0.6,
-                     markeredgewidth=0)
-        line = torch.stack([given.min(), given.max()])
-        scatter.plot(line, predict[label](line), color=ORANGE)
+        few = slice(0, 500)
+        scatter.plot(given[few], x[few], ".", color=BLUE, ms=3, mew=0)
+        ends = torch.stack([given.min(), given.max()])
+        slope, offset = lines[label]
+        scatter.plot(ends, slope * ends + offset, color=ORANGE)
         scatter.set(title=label, xlabel="input $c$")
         _bare_histogram(margin, x)
     axes[0].set_ylabel("output $x$")
