@@ -33,7 +33,7 @@ def project(tmp_path, monkeypatch):
     """A project with one chapter, whose pages are only said to be written."""
     for module in (chapters, build):
         monkeypatch.setattr(module, "ROOT", tmp_path)
-        monkeypatch.setattr(module, "BOOK", tmp_path / "book")
+    monkeypatch.setattr(chapters, "BOOK", tmp_path / "book")
     monkeypatch.setattr(build, "HTML", tmp_path / "_build" / "html")
     monkeypatch.setattr(build, "STAMP", tmp_path / "_build" / "book.json")
     (tmp_path / "book").mkdir()

@@ -10,6 +10,7 @@ import pytest
 
 import handbook_code
 import ledger
+from chapters import chapters
 from index_sources import index
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -75,9 +76,7 @@ def test_a_finished_chapter_leaves_no_claim_open(topic):
 def cells_by_label() -> dict[str, tuple[str, str]]:
     """For every label of a claim, its page and the code that follows it."""
     found = {}
-    for path in BOOK.rglob("*.md"):
-        if "\nkernelspec:" not in path.read_text("utf8"):
-            continue
+    for path in chapters():
         waiting: list[str] = []
         for cell in jupytext.read(path).cells:
             if cell.cell_type == "code":

@@ -7,10 +7,9 @@ from statistics import median_low
 import nbformat
 import pytest
 
-from chapters import BOOK, chapters, read
+from chapters import chapters, pages, read
 from make_references import reference
 
-PAGES = sorted(BOOK.rglob("*.md"))
 every_chapter = pytest.mark.parametrize(
     "chapter", chapters(), ids=lambda path: path.stem
 )
@@ -25,6 +24,7 @@ NOT_PROSE = re.compile(
     r"|\]\([^)]*\)|https?://\S+",
     re.M,
 )
+FIGURE = re.compile(r"\b(plots|curves|densities|pictures)\.\w+\(")
 NUMBER = re.compile(r"(?<![\w.,/-])\d+(?:[.,]\d+)*(?:\s?%)?(?![\w-])")
 YEAR = re.compile(r"1[789]\d\d|20\d\d")
 
@@ -60,7 +60,7 @@ def test_a_number_in_the_prose_is_seen():
     assert numbers(text) == {"0.37", "64 %", "1,200", "0.41"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", pages(), ids=lambda p: p.stem)
 def test_no_number_stands_without_a_cell(page):
     known = computed(page)
     unknown = set()
@@ -97,7 +97,7 @@ def test_cells_fit_on_the_page(chapter):
 @every_chapter
 def test_every_figure_has_a_caption_and_words_for_who_cannot_see(chapter):
     for cell in read(chapter).cells:
-        if cell.cell_type == "code" and re.search(r"plots\.\w", cell.source):
+        if cell.cell_type == "code" and FIGURE.search(cell.source):
             shown = cell.metadata.get("mystnb", {})
             assert shown.get("figure", {}).get("caption"), cell.source
             alt = shown.get("image", {}).get("alt", "")

@@ -17,7 +17,7 @@ from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 
 import chapters
-from chapters import BOOK, ROOT, ChapterError
+from chapters import ROOT, ChapterError
 
 BUILD = ROOT / "_build"
 HTML = BUILD / "html"
@@ -48,8 +48,7 @@ def main() -> int:
 
 def state() -> dict[str, str]:
     """Digests of all that the book is made from: its pages, and the rest."""
-    book = [p for p in BOOK.rglob("*") if p.is_file()]
-    book = [p for p in book if "__pycache__" not in p.parts]
+    book = chapters.files()
     pages = [p for p in book if p.suffix in PAGES]
     rest = [p for p in book if p.suffix not in PAGES]
     rest += [ROOT / "_config.yml", ROOT / "_toc.yml"]

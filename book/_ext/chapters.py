@@ -5,6 +5,7 @@ Used to build the book and to write the references that the tests compare.
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from subprocess import DEVNULL
 
@@ -15,6 +16,7 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
 READER = {"name": "myst_nb_md", "type": "plugin"}
+HIDDEN = re.compile(r"/(\.|__pycache__/)")
 TIMEOUT = 600  # seconds a cell may take
 
 # What a kernel inherits: no progress bars, and one thread a chapter, since
@@ -27,9 +29,19 @@ class ChapterError(Exception):
     """A cell raised; the message names chapter and cell."""
 
 
+def files() -> list[Path]:
+    """All of the book's, without caches and what an editor left behind."""
+    found = sorted(path for path in BOOK.rglob("*") if path.is_file())
+    return [p for p in found if not HIDDEN.search(p.as_posix())]
+
+
+def pages() -> list[Path]:
+    return [path for path in files() if path.suffix == ".md"]
+
+
 def chapters() -> list[Path]:
-    pages = sorted(BOOK.rglob("*.md"))
-    return [p for p in pages if "\nkernelspec:" in p.read_text("utf8")]
+    """The executable pages."""
+    return [p for p in pages() if "\nkernelspec:" in p.read_text("utf8")]
 
 
 def name(chapter: Path) -> str:

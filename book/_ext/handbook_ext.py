@@ -2,10 +2,13 @@
 
 import re
 from collections import Counter
+from pathlib import Path
 
+import nbformat
 from docutils import nodes
 from docutils.parsers.rst import directives
 from docutils.statemachine import StringList
+from jupyter_cache import get_cache
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -50,14 +53,13 @@ class LedgerDirective(SphinxDirective):
         return nodes.list_item("", body)
 
     def reference(self, claim: ledger.Claim, kind: str) -> nodes.Node:
-        badge = nodes.inline(
-            "", claim.verdict, classes=["verdict", f"verdict-{kind}"]
-        )
+        badge = nodes.inline("", classes=["verdict", f"verdict-{kind}"])
         if claim.cell is None:
+            badge += nodes.Text(claim.verdict)
             return badge
-        link = addnodes.pending_xref(
+        badge += addnodes.pending_xref(
             "",
-            badge,
+            nodes.Text(claim.verdict),
             refdomain="std",
             reftype="ref",
             refexplicit=True,
@@ -65,7 +67,7 @@ class LedgerDirective(SphinxDirective):
             reftarget=claim.cell,
             refdoc=self.env.docname,
         )
-        return link
+        return badge
 
     def load(self) -> list[ledger.Claim]:
         self.env.note_dependency(str(ledger.LEDGER))
@@ -169,6 +171,32 @@ def repair_roles(app, page, template, context, doctree) -> None:
         )
 
 
+def offer_notebook(app, page, template, context, doctree) -> None:
+    """Put the executed notebook into the download menu of its page."""
+    if "kernelspec" not in (context.get("meta") or {}):
+        return
+    # MyST-NB's own copy has no outputs when they come from the cache.
+    notebook = chapters.read(Path(app.env.doc2path(page)))
+    cache = get_cache(str(chapters.cache_folder()))
+    _, executed = cache.merge_match_into_notebook(notebook)
+    offered = Path(app.outdir, "_sources", f"{page}.ipynb")
+    offered.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(executed, offered)
+    context["ipynb_source"] = f"{page}.ipynb"
+
+
+def name_downloads(app, page, template, context, doctree) -> None:
+    """The menu says what it offers instead of how a file's name ends."""
+    names = {
+        ".ipynb": "Notebook with its results",
+        ".md": "Source of the page",
+        ".pdf": "Print, or save as PDF",
+    }
+    for menu in context["header_buttons"]:
+        for button in menu.get("buttons", []):
+            button["text"] = names.get(button["text"], button["text"])
+
+
 def setup(app: Sphinx) -> dict[str, object]:
     app.add_directive("claims", Claims)
     app.add_directive("errata", Errata)
@@ -177,6 +205,8 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("config-inited", set_cache_path)
     app.connect("autodoc-process-docstring", quote_formulas)
     app.connect("html-page-context", repair_roles)
+    app.connect("html-page-context", offer_notebook)
+    app.connect("html-page-context", name_downloads, priority=502)
     return {
         "version": "1",
         "parallel_read_safe": True,

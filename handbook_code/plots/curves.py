@@ -75,7 +75,7 @@ def risks(
             ax.plot(x[best], value[best], "o", color=f"C{n}")
             ticks = 0.06 * (len(samples) - n)  # of the height of the panel
             ax.vlines(
-                y.clamp(*extent), 0, ticks, lw=0.8, color=f"C{n}",
+                y, 0, ticks, lw=0.8, color=f"C{n}",
                 transform=ax.get_xaxis_transform(),
             )  # fmt: skip
         ax.set(title=title, xlabel="prediction for all", ylim=(0, None))
@@ -99,6 +99,9 @@ def two_scales(
         ax.set(xlabel="1 + prediction")
     left.set(title="equal steps are equal differences", ylabel="loss")
     right.set(title="equal steps are equal ratios", xscale="log")
+    ratios = {"÷ 4": 0.25, "÷ 2": 0.5, "1 + target": 1, "× 2": 2, "× 4": 4}
+    right.set_xticks([(1 + target) * v for v in ratios.values()], ratios)
+    right.minorticks_off()
     plt.show()
 
 
