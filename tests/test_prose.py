@@ -24,7 +24,7 @@ NOT_PROSE = re.compile(
     r"|\]\([^)]*\)|https?://\S+",
     re.M,
 )
-FIGURE = re.compile(r"\b(plots|curves|densities|pictures)\.\w+\(")
+FIGURE = re.compile(r"\bplots\.\w+\(")
 NUMBER = re.compile(r"(?<![\w.,/-])\d+(?:[.,]\d+)*(?:\s?%)?(?![\w-])")
 YEAR = re.compile(r"1[789]\d\d|20\d\d")
 

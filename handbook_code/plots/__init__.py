@@ -20,6 +20,16 @@ from handbook_code.plots.curves import (
     risks,
     two_scales,
 )
+from handbook_code.plots.densities import (
+    compromise,
+    conditionals,
+    divergences,
+    fitted,
+    hollow,
+    noises,
+    two_signs,
+    widths,
+)
 
 plt.style.use(str(files("handbook_code") / "handbook.mplstyle"))
 # The same picture gives the same file: no date in it, no random names.
@@ -28,11 +38,19 @@ set_matplotlib_formats("svg", metadata={"Date": None})
 
 __all__ = [
     "against",
+    "compromise",
+    "conditionals",
     "descents",
+    "divergences",
     "fits",
+    "fitted",
+    "hollow",
     "in_company",
     "intervals",
+    "noises",
     "profile",
     "risks",
     "two_scales",
+    "two_signs",
+    "widths",
 ]
