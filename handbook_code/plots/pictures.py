@@ -12,6 +12,7 @@ from torch import Tensor
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 SKY, QUIET = "#56B4E9", "0.55"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, "#E69F00")
+LINES = ("-", "--", "-.", ":")
 
 
 def grid(
@@ -35,28 +36,31 @@ def grid(
         figsize=(6.8, side * height + 0.45),
         width_ratios=ratios,
         squeeze=False,
-        gridspec_kw={"wspace": 0.05, "hspace": 0.05},
     )
-    for column, (title, sheet) in enumerate(
-        zip(columns, sheets, strict=True)
-    ):
+    _close(figure)
+    for column, (title, sheet) in enumerate(zip(columns, sheets, strict=True)):
         axes[0, column].set_title(title, loc="center", fontsize=7.5)
         for axis, picture in zip(axes[:, column], sheet, strict=True):
             _picture(axis, picture)
     for axis, label in zip(axes[:, 0], rows, strict=False):
         axis.set_ylabel(label, fontsize=7.5)
+    figure.draw_without_rendering()  # only then the rows have their places
     for row in rule:
-        top = axes[row, 0].get_position().y1
+        above, below = (axes[r, 0].get_position() for r in (row - 1, row))
+        middle = (above.y0 + below.y1) / 2
         figure.add_artist(
-            plt.Line2D([0, 1], [top, top], color=QUIET, linewidth=0.6)
+            plt.Line2D([0, 1], [middle] * 2, color=QUIET, linewidth=0.8)
         )
     _show_png(figure)
 
 
 def panels(pictures: Mapping[str, Tensor], *, across: int) -> None:
-    """A few pictures, large, ``across`` of them in a row."""
+    """A few pictures, large, ``across`` of them in a row.
+
+    They are grey (H, W), or coloured (H, W, 3).
+    """
     down = -(-len(pictures) // across)
-    shape = next(iter(pictures.values())).shape[-2:]
+    shape = next(iter(pictures.values())).shape
     side = 6.7 / across
     figure, axes = plt.subplots(
         down,
@@ -64,6 +68,7 @@ def panels(pictures: Mapping[str, Tensor], *, across: int) -> None:
         figsize=(6.8, down * (side * shape[0] / shape[1] + 0.22)),
         squeeze=False,
     )
+    _close(figure)
     for axis in axes.flat:
         axis.axis("off")
     for axis, (title, picture) in zip(
@@ -71,7 +76,7 @@ def panels(pictures: Mapping[str, Tensor], *, across: int) -> None:
     ):
         axis.axis("on")
         axis.set_title(title, fontsize=8)
-        _picture(axis, picture.detach().reshape(shape))
+        _picture(axis, picture.detach())
     _show_png(figure)
 
 
@@ -94,11 +99,13 @@ def tradeoff(worlds: Mapping[str, Mapping[str, Tensor]]) -> None:
                 mark,
                 color=colour,
                 markersize=6,
-                alpha=0.75,
+                markerfacecolor="none",
+                markeredgewidth=1.4,
                 label=label,
                 clip_on=False,
             )
         axis.set_xscale("log")
+        axis.set_xlim(0.28, 4)
         axis.set_xticks([0.3, 0.5, 1, 2, 3], ["0.3", "0.5", "1", "2", "3"])
         axis.minorticks_off()
         axis.set(title=world, xlabel="sharpness", ylim=(-0.03, 1.03))
@@ -121,14 +128,15 @@ def bands(
 ) -> None:
     """Power by frequency, relative to the truth's; ``known`` is the last
     frequency that the input can carry."""
+    looks = dict(zip(ratios, zip(COLOURS, LINES, strict=False), strict=False))
     _, (left, right) = plt.subplots(1, 2, sharey=True)
     for axis, lines in ((left, ratios), (right, sums)):
         axis.axvspan(known, 1, color="0.93", linewidth=0)
         axis.axhline(1, color=QUIET, linewidth=0.8, linestyle=":")
-        styles = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)))
-        for (label, value), style in zip(lines.items(), styles, strict=False):
+        for label, value in lines.items():
+            colour, line = looks[label]
             middle = (torch.arange(len(value)) + 0.5) / len(value)
-            axis.plot(middle, value, linestyle=style, label=label)
+            axis.plot(middle, value, line, color=colour, label=label)
         axis.set(xlabel="frequency, of the highest", xlim=(0, 1))
         axis.set_ylim(0, 1.4)
         axis.legend(frameon=False, fontsize=8, handlelength=2.2)
@@ -147,21 +155,6 @@ def fading(depth: Tensor, energy: Tensor) -> None:
     plt.show()
 
 
-def annealing(temperatures: Tensor, error: Tensor, chroma: Tensor) -> None:
-    """What lowering the temperature of a histogram of colours does."""
-    _, (left, right) = plt.subplots(1, 2)
-    for axis, value in ((left, chroma), (right, error)):
-        axis.semilogx(temperatures, value, "o-", markersize=3.5)
-        axis.set(xlabel="temperature $T$")
-        axis.set_xticks([0.05, 0.1, 0.38, 1], ["0.05", "0.1", "0.38", "1"])
-        axis.minorticks_off()
-    left.set_title("colourfulness, of the true one")
-    left.set_ylim(0, 1.05)
-    right.set_title("squared error, of the mean's")
-    right.set_ylim(bottom=0.9)
-    plt.show()
-
-
 def _picture(axis: Axes, picture: Tensor) -> None:
     axis.imshow(
         picture.clamp(0, 1), cmap="gray", vmin=0, vmax=1, aspect="auto"
@@ -170,6 +163,11 @@ def _picture(axis: Axes, picture: Tensor) -> None:
     axis.set_yticks([])
     for spine in axis.spines.values():
         spine.set_visible(False)
+
+
+def _close(figure: plt.Figure) -> None:
+    engine = figure.get_layout_engine()
+    engine.set(w_pad=0.02, h_pad=0.03, wspace=0.0, hspace=0.0)
 
 
 def _show_png(figure: plt.Figure) -> None:
