@@ -43,7 +43,7 @@ def source(loss: Loss) -> Markdown:
 def properties(*losses: Loss) -> Markdown:
     """Which loss has which property. The tests confirm every ✓ and every ✗."""
     names = sorted(set().union(*(loss.properties for loss in losses)))
-    table = [["", "range", *names], ["---"] * (len(names) + 2)]
+    table = [["loss", "range", *names], ["---"] * (len(names) + 2)]
     for loss in losses:
         marks = ["✓" if name in loss.properties else "✗" for name in names]
         low, high = loss.bounds
@@ -55,7 +55,8 @@ def properties(*losses: Loss) -> Markdown:
 
 def noise(*losses: Loss) -> Markdown:
     """The density for which a loss is the negative logarithm."""
-    table = [["loss", "$\\rho(r)$", "noise", "$Z = \\int e^{-\\rho}$"]]
+    normaliser = r"normaliser $Z = \int e^{-\rho}$"
+    table = [["loss", r"formula $\rho(r)$", "noise", normaliser]]
     table.append(["---"] * 4)
     write = Printer().doprint
     for loss in losses:

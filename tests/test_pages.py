@@ -19,7 +19,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import build
-from chapters import BOOK, ROOT, chapters
+from chapters import ROOT, chapters, pages
 
 CHROMIUM = os.environ.get("HANDBOOK_CHROMIUM") or shutil.which("chromium")
 NO_CHROMIUM = (
@@ -215,11 +215,7 @@ def test_page_can_be_read_without_scripts(browser, name):
 
 
 def test_table_of_contents_lists_every_page(book):
-    written = {
-        page.relative_to(ROOT).with_suffix("")
-        for page in BOOK.rglob("*.md")
-        if ".ipynb_checkpoints" not in page.parts  # JupyterLab's
-    }
+    written = {page.relative_to(ROOT).with_suffix("") for page in pages()}
     assert set(PAGES) == {p.as_posix() for p in written}
     assert [p for p in build.expected_pages() if not p.exists()] == []
 

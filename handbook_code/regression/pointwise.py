@@ -39,7 +39,7 @@ def mae_loss(
         ValueError: if shapes or devices differ, or the reduction is unknown.
 
     Reference:
-        P. S. Laplace, Sur la probabilité des causes, 1774.
+        Laplace (1774), Sur la probabilité des causes.
 
     >>> mae_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
     tensor(1.5000)
@@ -69,7 +69,7 @@ def mse_loss(
         ValueError: if shapes or devices differ, or the reduction is unknown.
 
     Reference:
-        C. F. Gauss, Theoria motus corporum coelestium, 1809.
+        Gauss (1809), Theoria motus corporum coelestium.
 
     >>> mse_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
     tensor(4.5000)
@@ -90,8 +90,8 @@ def rmse_loss(input: Tensor, target: Tensor) -> Tensor:
         target: observations, of the same shape.
 
     Returns:
-        One number ≥ 0 in the units of the target. A root is not additive:
-        the mean over mini-batches is not the loss of their union. Where the
+        One number ≥ 0 in the units of the target. A root is not additive,
+        so the mean over mini-batches is not the loss of their union. Where the
         fit is perfect, and in an empty batch, value and gradient are 0.
 
     Raises:
@@ -99,7 +99,7 @@ def rmse_loss(input: Tensor, target: Tensor) -> Tensor:
         ValueError: if shapes or devices differ.
 
     Reference:
-        C. F. Gauss, Theoria combinationis observationum, 1823.
+        Gauss (1823), Theoria combinationis observationum.
 
     >>> rmse_loss(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 5.0]))
     tensor(2.1213)
@@ -128,7 +128,7 @@ def rmsle_loss(input: Tensor, target: Tensor) -> Tensor:
         ValueError: if shapes or devices differ.
 
     Reference:
-        G. Box, D. Cox, An analysis of transformations, 1964.
+        Box, Cox (1964), An analysis of transformations.
 
     >>> rmsle_loss(torch.tensor([50.0]), torch.tensor([100.0]))
     tensor(0.6833)
@@ -170,7 +170,7 @@ def log_cosh_loss(
             reduction is unknown.
 
     Reference:
-        P. J. Green, Bayesian reconstructions from emission data, 1990.
+        Green (1990), Bayesian reconstructions from emission data.
 
     >>> r = torch.tensor([0.0, 0.5, 4.0])
     >>> log_cosh_loss(r, torch.zeros(3), reduction="none")
@@ -216,7 +216,7 @@ def huber_loss(
             reduction is unknown.
 
     Reference:
-        P. J. Huber, Robust estimation of a location parameter, 1964.
+        Huber (1964), Robust estimation of a location parameter.
 
     >>> r = torch.tensor([0.0, 0.5, 4.0])
     >>> huber_loss(r, torch.zeros(3), reduction="none")
@@ -259,7 +259,7 @@ def quantile_loss(
             1, or the reduction is unknown.
 
     Reference:
-        R. Koenker, G. Bassett, Regression quantiles, 1978.
+        Koenker, Bassett (1978), Regression quantiles.
 
     >>> below, above = torch.tensor([[7.0], [13.0]])
     >>> quantile_loss(below, torch.tensor([10.0]), quantile=0.9)
