@@ -32,11 +32,20 @@ def definition(loss: Loss, left: str = "L") -> Math:
 
 
 def source(loss: Loss) -> Markdown:
-    """The code, without its docstring: the chapter is the docstring."""
+    """The code, and the private helpers in its file that it calls.
+
+    Without its docstring: the chapter is the docstring.
+    """
     text = inspect.getsource(loss.function)
-    docstring = ast.parse(text).body[0].body[0]
+    tree = ast.parse(text)
+    docstring = tree.body[0].body[0]
     lines = text.splitlines()
     del lines[docstring.lineno - 1 : docstring.end_lineno]
+    module = inspect.getmodule(loss.function)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id.startswith("_"):
+            helper = inspect.getsource(getattr(module, node.id))
+            lines += ["", "", *helper.splitlines()]
     return Markdown("\n".join(["```python", *lines, "```"]))
 
 

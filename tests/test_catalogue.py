@@ -209,6 +209,20 @@ def test_derivatives_forward_backward_and_twice(loss, generator):
 
 
 @every_loss
+def test_forward_over_reverse(loss, generator):
+    first, *rest = loss.call(5, generator)
+    slope = torch.func.grad(lambda x: loss.apply(x, *rest))
+    toward = torch.randn_like(first)
+    if "forward over reverse" in loss.lacks:
+        with pytest.raises(NotImplementedError):
+            torch.func.jvp(slope, (first,), (toward,))
+        return
+    _, actual = torch.func.jvp(slope, (first,), (toward,))
+    _, pull = torch.func.vjp(slope, first)  # of a symmetric matrix
+    torch.testing.assert_close(actual, *pull(toward))
+
+
+@every_loss
 def test_vmap_is_a_loop(loss, generator):
     calls = [loss.call(3, generator) for _ in range(4)]
     stacked = [torch.stack(tensors) for tensors in zip(*calls, strict=True)]

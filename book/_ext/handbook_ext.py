@@ -75,7 +75,10 @@ class LedgerDirective(SphinxDirective):
 
 
 class Claims(LedgerDirective):
-    """The claims that a chapter decides, or those on one of its losses."""
+    """The claims that a chapter decides, or those on one of its losses.
+
+    With an empty ``:loss:`` those that are on no loss in particular.
+    """
 
     required_arguments = 1
     option_spec = {"loss": directives.unchanged}  # noqa: RUF012
@@ -88,7 +91,7 @@ class Claims(LedgerDirective):
             and claim.verdict != "no claim"
             and (
                 "loss" not in self.options
-                or claim.loss == self.options["loss"]
+                or (claim.loss or "") == (self.options["loss"] or "")
             )
         ]
         if not wanted:

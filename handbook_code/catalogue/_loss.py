@@ -37,7 +37,8 @@ class Loss:
     No value lies outside ``bounds``. ``share`` is what a sample counts for:
     the mean divides by the sum of the shares. ``noise`` names the density
     that is exp(−ρ) up to its normaliser, and gives the normaliser.
-    ``module`` makes a module that owns some of the arguments.
+    ``module`` makes a module that owns some of the arguments. What every loss
+    is held to and this one ``lacks`` is listed, each with its reason.
     """
 
     function: Callable[..., Tensor]
@@ -58,6 +59,7 @@ class Loss:
     share: sp.Expr = sp.S.One
     noise: tuple[str, sp.Expr] | None = None
     module: Callable[..., nn.Module] | None = None
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         if not self.reduces and not self.coupled:

@@ -208,7 +208,8 @@ def huber_loss(
         reduction: ``"none"`` (one value per element), ``"mean"`` or ``"sum"``.
 
     Returns:
-        The loss, ≥ 0, in squared units of the target.
+        The loss, ≥ 0, in squared units of the target. Its gradient has no
+        forward derivative (``torch.func.jvp`` of ``torch.func.grad``).
 
     Raises:
         TypeError: if a tensor is not floating-point.

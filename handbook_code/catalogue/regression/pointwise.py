@@ -120,6 +120,10 @@ huber = Loss(
         sqrt(2 * pi) * erf(delta / sqrt(2))
         + 2 * exp(-(delta**2) / 2) / delta,
     ),
+    lacks={
+        "forward over reverse": "torch's huber_loss_backward has no "
+        "forward derivative"
+    },
     reference="huber1964robust",
 )
 
