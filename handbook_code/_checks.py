@@ -52,10 +52,10 @@ def check_pair(**tensors: Tensor) -> None:
 
 def check_positive(**numbers: float) -> None:
     for name, number in numbers.items():
-        _check_number(name, number, "a positive number")
+        _check_number(name, number, "a positive finite number")
         if not 0 < number < float("inf"):
             raise ValueError(
-                f"{name}: expected a positive number, got {number}"
+                f"{name}: expected a positive finite number, got {number}"
             )
 
 

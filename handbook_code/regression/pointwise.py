@@ -52,7 +52,7 @@ def mae_loss(
 def mse_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean"
 ) -> Tensor:
-    """Squared error: what a residual costs grows as fast as it does itself.
+    """Squared error: each further unit of residual costs more than the last.
 
     ρ(r) = r²
 
@@ -120,8 +120,7 @@ def rmsle_loss(input: Tensor, target: Tensor) -> Tensor:
         target: observations y > −1, of the same shape.
 
     Returns:
-        One number ≥ 0, without units. Where the fit is perfect, and in an
-        empty batch, value and gradient are 0.
+        One number ≥ 0, without units; 0, as its gradient, at a perfect fit.
 
     Raises:
         TypeError: if a tensor is not floating-point.
@@ -139,7 +138,7 @@ def rmsle_loss(input: Tensor, target: Tensor) -> Tensor:
     # Of nearly equal values, a difference of logarithms keeps no digits.
     far = torch.log1p(x) - torch.log1p(y)
     near = torch.log1p(ratio.clamp(-0.5, 0.5))
-    r = torch.where(ratio.abs() < 0.5, near, far)
+    r = torch.where((ratio.abs() < 0.5) & (y > -1), near, far)
     return _root_mean_square(r).to(dtype)
 
 
@@ -165,9 +164,9 @@ def log_cosh_loss(
         The loss, ≥ 0, in squared units of the target.
 
     Raises:
-        TypeError: if a tensor is not floating-point.
-        ValueError: if shapes or devices differ, δ is not positive, or the
-            reduction is unknown.
+        TypeError: if a tensor is not floating-point, or δ not a number.
+        ValueError: if shapes or devices differ, δ is not positive and finite,
+            or the reduction is unknown.
 
     Reference:
         Green (1990), Bayesian reconstructions from emission data.
@@ -212,9 +211,9 @@ def huber_loss(
         forward derivative (``torch.func.jvp`` of ``torch.func.grad``).
 
     Raises:
-        TypeError: if a tensor is not floating-point.
-        ValueError: if shapes or devices differ, δ is not positive, or the
-            reduction is unknown.
+        TypeError: if a tensor is not floating-point, or δ not a number.
+        ValueError: if shapes or devices differ, δ is not positive and finite,
+            or the reduction is unknown.
 
     Reference:
         Huber (1964), Robust estimation of a location parameter.
@@ -251,8 +250,7 @@ def quantile_loss(
             or ``"sum"``.
 
     Returns:
-        The loss, ≥ 0, in the units of the target; with τ = ½, half of the
-        absolute error.
+        The loss, ≥ 0, in the units of the target; for τ = ½ half of |r|.
 
     Raises:
         TypeError: if a tensor is not floating-point, or τ not a number.
@@ -271,6 +269,8 @@ def quantile_loss(
     if isinstance(quantile, Sequence):
         check_floating(input=input, target=target)
         check_same_device(input=input, target=target)
+        if not quantile:
+            raise ValueError("quantile: expected at least one, got none")
         for number in quantile:
             check_inside_unit_interval(quantile=number)
         shape = (*target.shape, len(quantile))

@@ -88,17 +88,15 @@ def test_only_floating_point_tensors_are_taken(loss, device):
 @pytest.mark.parametrize("loss", [huber_loss, log_cosh_loss])
 @pytest.mark.parametrize("delta", [0, -1, math.nan, math.inf])
 def test_delta_must_be_positive_and_finite(loss, delta, device):
-    with pytest.raises(
-        ValueError, match=rf"^delta: expected a positive number, got {delta}$"
-    ):
+    message = rf"^delta: expected a positive finite number, got {delta}$"
+    with pytest.raises(ValueError, match=message):
         loss(torch.ones(3), torch.ones(3), delta=delta)
 
 
 @pytest.mark.parametrize("loss", [huber_loss, log_cosh_loss])
 def test_delta_must_be_a_number(loss, device):
-    with pytest.raises(
-        TypeError, match=r"^delta: expected a positive number, got Tensor$"
-    ):
+    message = r"^delta: expected a positive finite number, got Tensor$"
+    with pytest.raises(TypeError, match=message):
         loss(torch.ones(3), torch.ones(3), delta=torch.ones(3))
 
 
@@ -109,6 +107,12 @@ def test_a_quantile_lies_between_0_and_1(tau, device):
         quantile_loss(torch.ones(3), torch.ones(3), quantile=tau)
     with pytest.raises(ValueError, match=message):
         quantile_loss(torch.ones(3, 2), torch.ones(3), quantile=[0.5, tau])
+
+
+def test_no_quantiles_are_refused(device):
+    message = "^quantile: expected at least one, got none$"
+    with pytest.raises(ValueError, match=message):
+        quantile_loss(torch.ones(3, 0), torch.ones(3), quantile=[])
 
 
 @pytest.mark.parametrize("tau", ["0.5", None, torch.tensor(0.5)])

@@ -99,7 +99,7 @@ log_cosh = Loss(
         ONE_RESIDUAL | {"lipschitz", "differentiable", "smooth"}
     ),
     noise=(
-        "hyperbolic secant",
+        "power of a hyperbolic secant",
         sqrt(pi) * delta * gamma(delta**2 / 2) / gamma((delta**2 + 1) / 2),
     ),
     reference="green1990reconstructions",
