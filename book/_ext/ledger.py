@@ -15,11 +15,11 @@ INDEX = ROOT / "tests" / "sources.json"
 DECIDED = ("holds", "holds if", "false", "not decidable here")
 VERDICTS = (*DECIDED, "no claim", "open")
 
-SOURCES = {  # as in the bibliography, in the order of the Errata
-    "l2-blur": "wiseodd2017blur",
-    "image-losses": "imagelosses",
-    "taxonomy": "roffet2025losses",
-    "perceptual-distance-talk": "hepburn2021talk",
+SOURCES = {  # in the order of the Errata, and what their places are called
+    "l2-blur": "post",
+    "image-losses": "note",
+    "taxonomy": "taxonomy",
+    "perceptual-distance-talk": "talk",
 }
 PLACE = re.compile(r"(\S+) (\d+)(?:\.(\d+)(?:-(\d+))?)?")
 
@@ -48,9 +48,10 @@ class Place:
     def __str__(self) -> str:
         """As a reader would look it up."""
         item = items()[self.source, self.line]
-        words = [item["under"]] if item["under"] else []
+        under = item["under"].split(" (")[0].removesuffix("?")
+        words = [SOURCES[self.source], under]
         words += [item["mark"]] if item["mark"] != "text" else []
-        return ", ".join([*words, f"line {self.line}"])
+        return ", ".join(filter(None, [*words, f"line {self.line}"]))
 
 
 @dataclass(frozen=True)

@@ -250,7 +250,7 @@ def quantile_loss(
             or ``"sum"``.
 
     Returns:
-        The loss, ≥ 0, in the units of the target; for τ = ½ half of |r|.
+        The loss, ≥ 0, in the units of the target; for τ = ½ half of MAE.
 
     Raises:
         TypeError: if a tensor is not floating-point, or τ not a number.
