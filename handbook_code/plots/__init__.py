@@ -30,6 +30,13 @@ from handbook_code.plots.densities import (
     two_signs,
     widths,
 )
+from handbook_code.plots.pictures import (
+    bands,
+    fading,
+    grid,
+    panels,
+    tradeoff,
+)
 
 plt.style.use(str(files("handbook_code") / "handbook.mplstyle"))
 # The same picture gives the same file: no date in it, no random names.
@@ -38,18 +45,23 @@ set_matplotlib_formats("svg", metadata={"Date": None})
 
 __all__ = [
     "against",
+    "bands",
     "compromise",
     "conditionals",
     "descents",
     "divergences",
+    "fading",
     "fits",
     "fitted",
+    "grid",
     "hollow",
     "in_company",
     "intervals",
     "noises",
+    "panels",
     "profile",
     "risks",
+    "tradeoff",
     "two_scales",
     "two_signs",
     "widths",
