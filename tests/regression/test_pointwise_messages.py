@@ -8,23 +8,18 @@ import torch
 from handbook_code import (
     huber_loss,
     log_cosh_loss,
-    mae_loss,
-    mse_loss,
     quantile_loss,
     rmse_loss,
     rmsle_loss,
 )
+from handbook_code.catalogue import CATALOGUE
 
 every_loss = pytest.mark.parametrize(
     "loss",
     [
-        mae_loss,
-        mse_loss,
-        rmse_loss,
-        rmsle_loss,
-        log_cosh_loss,
-        huber_loss,
-        quantile_loss,
+        loss.function
+        for loss in CATALOGUE
+        if loss.chapter == "regression/pointwise"
     ],
 )
 
