@@ -1,6 +1,13 @@
 """The handbook's loss functions, in the order of its chapters."""
 
 from handbook_code._criterion import Criterion
+from handbook_code.classification.margin import (
+    exponential_loss,
+    hinge_loss,
+    ramp_loss,
+    smoothed_hinge_loss,
+    squared_hinge_loss,
+)
 from handbook_code.regression.pointwise import (
     huber_loss,
     log_cosh_loss,
@@ -21,5 +28,10 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "log_cosh_loss",
     "huber_loss",
     "quantile_loss",
+    "hinge_loss",
+    "squared_hinge_loss",
+    "smoothed_hinge_loss",
+    "ramp_loss",
+    "exponential_loss",
     "Criterion",
 ]

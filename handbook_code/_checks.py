@@ -68,6 +68,15 @@ def check_inside_unit_interval(**numbers: float) -> None:
             )
 
 
+def check_below_one(**numbers: float) -> None:
+    for name, number in numbers.items():
+        _check_number(name, number, "a finite number below 1")
+        if not -float("inf") < number < 1:
+            raise ValueError(
+                f"{name}: expected a finite number below 1, got {number}"
+            )
+
+
 def _check_number(name: str, number: float, meaning: str) -> None:
     if not isinstance(number, int | float):
         raise TypeError(

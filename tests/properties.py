@@ -37,7 +37,8 @@ def lipschitz(loss: Values, input: Tensor, *rest: Tensor) -> bool:
         slope(loss, c * input, *rest).abs().max()
         for c in (1e-6, 1e-3, 1e3, 1e6)
     )
-    return bool(torch.maximum(tiny, huge) <= 2 * torch.maximum(small, large))
+    bound = 2 * torch.maximum(small, large)
+    return bool(bound.isfinite() and torch.maximum(tiny, huge) <= bound)
 
 
 def differentiable(loss: Values, input: Tensor, *rest: Tensor) -> bool:
@@ -67,11 +68,15 @@ def translation_invariant(loss: Values, input: Tensor, *rest: Tensor) -> bool:
 
 
 def alike(input: Tensor, *rest: Tensor) -> bool:
-    """Whether the only other argument is another point of the same space."""
+    """Whether the only other argument is another point of the same space.
+
+    A target of two values only is a label, and no prediction.
+    """
     return (
         len(rest) == 1
         and input.shape == rest[0].shape
         and input.dtype == rest[0].dtype
+        and rest[0].unique().numel() > 2
     )
 
 

@@ -1,6 +1,7 @@
 """What the handbook claims: the tests check it, the chapters print it."""
 
 from handbook_code.catalogue._loss import Loss
+from handbook_code.catalogue.classification import margin
 from handbook_code.catalogue.regression import pointwise
 
 CATALOGUE: tuple[Loss, ...] = (
@@ -11,6 +12,11 @@ CATALOGUE: tuple[Loss, ...] = (
     pointwise.log_cosh,
     pointwise.huber,
     pointwise.quantile,
+    margin.hinge,
+    margin.squared_hinge,
+    margin.smoothed_hinge,
+    margin.ramp,
+    margin.exponential,
 )
 
 __all__ = ["CATALOGUE", "Loss"]

@@ -30,6 +30,7 @@ from handbook_code.plots.densities import (
     two_signs,
     widths,
 )
+from handbook_code.plots.margins import margins, minimisers, spreads
 from handbook_code.plots.pictures import (
     bands,
     fading,
@@ -57,10 +58,13 @@ __all__ = [
     "hollow",
     "in_company",
     "intervals",
+    "margins",
+    "minimisers",
     "noises",
     "panels",
     "profile",
     "risks",
+    "spreads",
     "tradeoff",
     "two_scales",
     "two_signs",
