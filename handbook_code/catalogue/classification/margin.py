@@ -1,4 +1,4 @@
-"""Losses of one margin z = s y, the score times the label −1 or +1."""
+"""Losses of one margin z = x y, the score times the label −1 or +1."""
 
 from sympy import Max, Min, Piecewise, Symbol, exp, symbols
 
