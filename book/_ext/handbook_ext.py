@@ -17,7 +17,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 import chapters
 import ledger
 
-FORMULA = re.compile(r"(ρ\(r\)|L\w*) = ")
+FORMULA = re.compile(r"(\w\(\w\)|L\w*) = ")
 
 SOURCE_TITLES = {
     "l2-blur": "Why does L2 reconstruction loss yield blurry images?",
@@ -91,7 +91,7 @@ class Claims(LedgerDirective):
             and claim.verdict != "no claim"
             and (
                 "loss" not in self.options
-                or (claim.loss or "") == (self.options["loss"] or "")
+                or claim.loss == (self.options["loss"] or None)
             )
         ]
         if not wanted:

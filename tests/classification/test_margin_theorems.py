@@ -13,26 +13,17 @@ from handbook_code import (
     smoothed_hinge_loss,
     squared_hinge_loss,
 )
+from handbook_code.catalogue import CATALOGUE
 
 LOSSES = [
-    hinge_loss,
-    squared_hinge_loss,
-    smoothed_hinge_loss,
-    ramp_loss,
-    exponential_loss,
+    loss.function
+    for loss in CATALOGUE
+    if loss.chapter == "classification/margin"
 ]
 
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 every_gamma = pytest.mark.parametrize("gamma", [0.25, 1.0, 2.0])
 every_s = pytest.mark.parametrize("s", [-2.0, -1.0, 0.0, 0.5])
-
-
-@pytest.fixture
-def pair(generator):
-    """Scores on either side of every corner, and labels −1 and +1."""
-    x = torch.randn(400, generator=generator, dtype=torch.float64).mul_(3)
-    label = torch.randint(2, (400,), generator=generator)
-    return x, 2.0 * label.double() - 1
 
 
 def slope(loss, input, target):
