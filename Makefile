@@ -10,14 +10,14 @@ export OMP_NUM_THREADS := 1
 .PHONY: book test test-gpu lab references new-chapter mutations clean
 
 # Torch first: what depends on it must not choose another one.
-$(READY): requirements.txt pyproject.toml book/_ext/jupyterlab.json
+$(READY): requirements.txt requirements-alone.txt pyproject.toml book/_ext/jupyterlab.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed (make PYTHON=python3.12)"; exit 1; }
 	rm -f $@
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check $$(grep '^torch==' requirements.txt)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-alone.txt -e .
 	mkdir -p .venv/etc/jupyter/labconfig
 	cp book/_ext/jupyterlab.json .venv/etc/jupyter/labconfig/default_setting_overrides.json
 	touch $@

@@ -3,10 +3,12 @@
 Every message reads ``argument: expected this, got that``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+INFINITY = float("inf")
 
 
 def check_floating(**tensors: Tensor) -> None:
@@ -50,35 +52,64 @@ def check_pair(**tensors: Tensor) -> None:
         check_shape(name, tensor, f"the shape of {first}", model.shape)
 
 
+def check_indices(
+    name: str, tensor: Tensor, meaning: str, shape: Sequence[int]
+) -> None:
+    """Integers of that shape, such as the class of every sample."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(
+            f"{name}: expected a tensor, got {type(tensor).__name__}"
+        )
+    if (
+        tensor.is_floating_point()
+        or tensor.is_complex()
+        or tensor.dtype == torch.bool
+    ):
+        raise TypeError(
+            f"{name}: expected an integer tensor, got {tensor.dtype}"
+        )
+    check_shape(name, tensor, meaning, shape)
+
+
 def check_positive(**numbers: float) -> None:
-    for name, number in numbers.items():
-        _check_number(name, number, "a positive finite number")
-        if not 0 < number < float("inf"):
-            raise ValueError(
-                f"{name}: expected a positive finite number, got {number}"
-            )
+    _check(numbers, "a positive finite number", lambda n: 0 < n < INFINITY)
+
+
+def check_nonnegative(**numbers: float) -> None:
+    _check(
+        numbers, "a finite number of at least 0", lambda n: 0 <= n < INFINITY
+    )
 
 
 def check_inside_unit_interval(**numbers: float) -> None:
-    for name, number in numbers.items():
-        _check_number(name, number, "a number between 0 and 1")
-        if not 0 < number < 1:
-            raise ValueError(
-                f"{name}: expected a number between 0 and 1, got {number}"
-            )
+    _check(numbers, "a number between 0 and 1", lambda n: 0 < n < 1)
+
+
+def check_unit_interval(**numbers: float) -> None:
+    _check(numbers, "a number from 0 to 1", lambda n: 0 <= n <= 1)
 
 
 def check_below_one(**numbers: float) -> None:
+    _check(numbers, "a finite number below 1", lambda n: -INFINITY < n < 1)
+
+
+def check_count(**numbers: int) -> None:
     for name, number in numbers.items():
-        _check_number(name, number, "a finite number below 1")
-        if not -float("inf") < number < 1:
-            raise ValueError(
-                f"{name}: expected a finite number below 1, got {number}"
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise TypeError(
+                f"{name}: expected a whole number of at least 1, "
+                f"got {type(number).__name__}"
             )
+    _check(numbers, "a whole number of at least 1", lambda n: n >= 1)
 
 
-def _check_number(name: str, number: float, meaning: str) -> None:
-    if not isinstance(number, int | float):
-        raise TypeError(
-            f"{name}: expected {meaning}, got {type(number).__name__}"
-        )
+def _check(
+    numbers: dict[str, float], meaning: str, fits: Callable[[float], bool]
+) -> None:
+    for name, number in numbers.items():
+        if not isinstance(number, int | float):
+            raise TypeError(
+                f"{name}: expected {meaning}, got {type(number).__name__}"
+            )
+        if not fits(number):
+            raise ValueError(f"{name}: expected {meaning}, got {number}")

@@ -1,0 +1,57 @@
+"""Other people's losses, to compare ours with.
+
+They are installed without what they depend on (requirements-alone.txt), so
+two need help: torchvision's wheel is compiled for CUDA, and the package
+around segmentation_models_pytorch's losses wants its models.
+"""
+
+import importlib.util
+import sys
+from functools import cache
+from types import ModuleType
+
+import pytest
+import torch
+
+OPERATORS = (
+    "nms",
+    "qnms",
+    "roi_align",
+    "roi_pool",
+    "ps_roi_align",
+    "ps_roi_pool",
+    "deform_conv2d",
+    "_deform_conv2d_backward",
+    "_roi_align_backward",
+    "_roi_pool_backward",
+    "_ps_roi_align_backward",
+    "_ps_roi_pool_backward",
+)
+
+
+def peer(name: str) -> ModuleType:
+    """Import a peer's module, or skip the test where it is not installed."""
+    package = name.split(".")[0]
+    if package in ("torchvision", "timm", "torchmetrics", "lightly"):
+        _declare_operators()
+    if package == "segmentation_models_pytorch":
+        _without_its_models(package)
+    return pytest.importorskip(name)
+
+
+@cache
+def _declare_operators() -> torch.library.Library:
+    """What torchvision's own library would; it does not load without CUDA."""
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    for name in OPERATORS:
+        library.define(f"{name}(Tensor none) -> Tensor")
+    return library
+
+
+@cache
+def _without_its_models(package: str) -> None:
+    spec = importlib.util.find_spec(package)
+    if spec is not None:
+        bare = ModuleType(package)
+        bare.__path__ = spec.submodule_search_locations
+        sys.modules[package] = bare
