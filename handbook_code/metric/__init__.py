@@ -1,0 +1,1 @@
+"""Losses of distances and angles between embeddings."""
