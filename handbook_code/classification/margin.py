@@ -17,7 +17,7 @@ from handbook_code._reduce import reduce, widen
 def hinge_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean"
 ) -> Tensor:
-    """Nothing beyond a margin of one; one unit a unit before it.
+    """Zero from a margin of one on; before it, one for each unit missing.
 
     φ(z) = max(0, 1 − z)
 
@@ -122,7 +122,7 @@ def ramp_loss(
     s: float = -1.0,
     reduction: str = "mean",
 ) -> Tensor:
-    """The hinge with a ceiling: who is too wrong is given up.
+    """The hinge with a ceiling: samples that are too wrong are given up.
 
     φ(z) = min(1 − s, max(0, 1 − z))
 
@@ -150,13 +150,13 @@ def ramp_loss(
     """
     check_below_one(s=s)
     dtype, z = _margin(input, target)
-    return reduce((1 - z).clamp(0, 1 - s), reduction, dtype)
+    return reduce((1 - z).relu().clamp(max=1 - s), reduction, dtype)
 
 
 def exponential_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean"
 ) -> Tensor:
-    """The loss of AdaBoost: every margin costs, a negative one without end.
+    """The loss of AdaBoost: each unit of margin divides it by e.
 
     φ(z) = e^(−z)
 

@@ -55,19 +55,20 @@ def spreads(
     xlabel: str,
     ylabel: str,
 ) -> None:
-    """Mean and spread of the columns, side by side at every x."""
+    """Mean and spread of the columns, side by side, one step for each x."""
     figure, ax = plt.subplots(figsize=(5.2, 2.9))
-    step = (x[1] - x[0]).item() / (4 * len(series))
+    steps = torch.arange(len(x))
     for n, ((label, runs), dash) in enumerate(
         zip(series.items(), cycle(DASHES))
     ):
-        place = x + step * (n - (len(series) - 1) / 2)
+        place = steps + (n - (len(series) - 1) / 2) / (4 * len(series))
         ax.errorbar(
             place, runs.mean(1), runs.std(1), fmt="o", ms=4, capsize=2,
             color=f"C{n}",
         )  # fmt: skip
         ax.plot(place, runs.mean(1), ls=dash, lw=1, color=f"C{n}", label=label)
-    ax.set(xlabel=xlabel, ylabel=ylabel, xticks=x.tolist())
+    ax.set_xticks(steps, [f"{v:g}" for v in x])
+    ax.set(xlabel=xlabel, ylabel=ylabel)
     _legend_below(figure, ax)
 
 

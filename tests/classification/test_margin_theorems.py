@@ -111,6 +111,16 @@ def test_the_slope_of_the_smoothed_hinge_is_continuous(gamma, device):
         assert abs(before - after) < 1e-6 / gamma
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [hinge_loss, squared_hinge_loss, smoothed_hinge_loss, ramp_loss],
+)
+def test_who_reaches_the_margin_exactly_is_settled(loss, device):
+    z = torch.tensor([1.0, 2.0])
+    assert of_margin(loss, z).tolist() == [0, 0]
+    assert slope(loss, z, torch.ones(2)).tolist() == [0, 0]
+
+
 @every_s
 def test_the_ramp_is_a_hinge_minus_a_hinge_at_s(s, pair):
     x, y = pair
@@ -127,6 +137,22 @@ def test_the_ramp_gives_up_below_s_and_is_content_from_one_on(s, pair):
     pull = slope(partial(ramp_loss, s=s, reduction="sum"), x, y) * y
     between = (x * y > s) & (x * y < 1)
     assert torch.equal(pull, -between.double())
+
+
+def test_a_label_and_its_opposite_cost_two_under_the_ramp(pair):
+    """So labels flipped at random only scale the expected loss."""
+    x, y = pair
+    both = ramp_loss(x, y, reduction="none") + ramp_loss(
+        x, -y, reduction="none"
+    )
+    torch.testing.assert_close(both, torch.full_like(x, 2))
+
+
+@every_loss
+def test_no_other_loss_of_a_label_and_its_opposite_is_constant(loss, pair):
+    x, y = pair
+    both = loss(x, y, reduction="none") + loss(x, -y, reduction="none")
+    assert (both.max() - both.min() < 1e-12) == (loss is ramp_loss)
 
 
 def test_the_ramp_is_not_convex_and_the_others_are(device):
