@@ -31,7 +31,7 @@ def measure(
     input: Tensor, target: Tensor, form: str
 ) -> tuple[torch.dtype, Pair]:
     """Check and measure. What is inverted has no area, NaN stays NaN."""
-    if form not in MEANINGS:
+    if form not in tuple(MEANINGS):
         raise ValueError(
             f"form: expected 'xyxy', 'xywh' or 'cxcywh', got {form!r}"
         )
@@ -48,7 +48,7 @@ def measure(
     return dtype, Pair(
         size=last - first,
         target_size=end - start,
-        offset=(first + last - start - end) / 2,
+        offset=((first - start) + (last - end)) / 2,
         hull=hull.clamp(min=0),
         union=union,
         iou=ratio(overlap, union, same),
