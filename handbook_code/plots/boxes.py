@@ -96,9 +96,12 @@ def box_paths(
 
 
 def box_errors(place: Tensor, errors: Mapping[str, Tensor]) -> None:
-    """What is left at each place where a box began, darker for less."""
+    """What is left at each place where a box began, darker for less.
+
+    The scale ends with the largest error of all but the worst.
+    """
     figure, axes = _six(errors)
-    top = max(e.max().item() for e in errors.values())
+    *_, top, _ = sorted(e.max().item() for e in errors.values())
     for ax, (label, error) in zip(axes, errors.items(), strict=True):
         dots = ax.scatter(
             *place.T, c=error, s=9, cmap="cividis", vmin=0, vmax=top,
