@@ -8,6 +8,14 @@ from handbook_code.classification.margin import (
     smoothed_hinge_loss,
     squared_hinge_loss,
 )
+from handbook_code.regression.boxes import (
+    ciou_loss,
+    diou_loss,
+    eiou_loss,
+    giou_loss,
+    iou_loss,
+    siou_loss,
+)
 from handbook_code.regression.pointwise import (
     huber_loss,
     log_cosh_loss,
@@ -28,6 +36,12 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "log_cosh_loss",
     "huber_loss",
     "quantile_loss",
+    "iou_loss",
+    "giou_loss",
+    "diou_loss",
+    "ciou_loss",
+    "eiou_loss",
+    "siou_loss",
     "hinge_loss",
     "squared_hinge_loss",
     "smoothed_hinge_loss",

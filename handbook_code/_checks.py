@@ -93,6 +93,12 @@ def check_below_one(**numbers: float) -> None:
     _check(numbers, "a finite number below 1", lambda n: -INFINITY < n < 1)
 
 
+def check_at_least_one(**numbers: float) -> None:
+    _check(
+        numbers, "a finite number of at least 1", lambda n: 1 <= n < INFINITY
+    )
+
+
 def check_count(**numbers: int) -> None:
     for name, number in numbers.items():
         if not isinstance(number, int) or isinstance(number, bool):

@@ -3,7 +3,7 @@
 import ast
 import inspect
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from IPython.display import Markdown, Math
 from sympy import oo
@@ -31,22 +31,29 @@ def definition(loss: Loss, left: str = "L") -> Math:
     return Math(r"\begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}")
 
 
-def source(loss: Loss) -> Markdown:
+def source(*things: Loss | Callable) -> Markdown:
     """The code, and the private helpers in its file that it calls.
 
     Without its docstring: the chapter is the docstring.
     """
-    text = inspect.getsource(loss.function)
+    lines = ["```python"]
+    for thing in things:
+        lines += [*_code(getattr(thing, "function", thing)), "", ""]
+    return Markdown("\n".join([*lines[:-2], "```"]))
+
+
+def _code(function: Callable) -> list[str]:
+    text = inspect.getsource(function)
     tree = ast.parse(text)
     docstring = tree.body[0].body[0]
     lines = text.splitlines()
     del lines[docstring.lineno - 1 : docstring.end_lineno]
-    module = inspect.getmodule(loss.function)
+    module = inspect.getmodule(function)
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id.startswith("_"):
             helper = inspect.getsource(getattr(module, node.id))
             lines += ["", "", *helper.splitlines()]
-    return Markdown("\n".join(["```python", *lines, "```"]))
+    return lines
 
 
 def properties(*losses: Loss) -> Markdown:

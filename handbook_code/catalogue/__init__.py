@@ -2,7 +2,7 @@
 
 from handbook_code.catalogue._loss import Loss
 from handbook_code.catalogue.classification import margin
-from handbook_code.catalogue.regression import pointwise
+from handbook_code.catalogue.regression import boxes, pointwise
 
 CATALOGUE: tuple[Loss, ...] = (
     pointwise.mae,
@@ -12,6 +12,12 @@ CATALOGUE: tuple[Loss, ...] = (
     pointwise.log_cosh,
     pointwise.huber,
     pointwise.quantile,
+    boxes.iou,
+    boxes.giou,
+    boxes.diou,
+    boxes.ciou,
+    boxes.eiou,
+    boxes.siou,
     margin.hinge,
     margin.squared_hinge,
     margin.smoothed_hinge,

@@ -10,6 +10,14 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+from handbook_code.plots.boxes import (
+    around,
+    box_errors,
+    box_fields,
+    box_paths,
+    box_profiles,
+    enclosures,
+)
 from handbook_code.plots.curves import (
     against,
     descents,
@@ -46,11 +54,17 @@ set_matplotlib_formats("svg", metadata={"Date": None})
 
 __all__ = [
     "against",
+    "around",
     "bands",
+    "box_errors",
+    "box_fields",
+    "box_paths",
+    "box_profiles",
     "compromise",
     "conditionals",
     "descents",
     "divergences",
+    "enclosures",
     "fading",
     "fits",
     "fitted",
