@@ -11,7 +11,6 @@ from handbook_code import (
     class_weights,
     cross_entropy_loss,
     focal_loss,
-    ghm_loss,
     poly1_loss,
     poly_loss,
     softmax_focal_loss,
@@ -23,12 +22,8 @@ OF_CLASSES = [
     poly1_loss,
     partial(poly_loss, coefficients=[1.0, 0.5]),
 ]
-OF_ONE_CLASS = OF_CLASSES[1:]
-BINARY = [focal_loss, ghm_loss]
 
 every_loss_of_classes = pytest.mark.parametrize("loss", OF_CLASSES)
-every_loss_of_one_class = pytest.mark.parametrize("loss", OF_ONE_CLASS)
-every_binary_loss = pytest.mark.parametrize("loss", BINARY)
 
 
 def slope(loss, logits, target, **options):

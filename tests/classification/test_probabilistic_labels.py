@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from handbook_code import (
     GHM,
+    Criterion,
     class_weights,
     cross_entropy_loss,
     focal_loss,
