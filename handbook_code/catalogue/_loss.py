@@ -143,10 +143,10 @@ class Loss:
         return spell(self.formula, 0)
 
     def at(self, sizes: Mapping[sp.Symbol, int]) -> sp.Expr:
-        """The formula of that size, every sum written out."""
-        arrays = {a.label: a for a in self.formula.atoms(sp.IndexedBase)}
+        """The formula in full, of that size, every sum written out."""
+        arrays = {a.label: a for a in self.in_full.atoms(sp.IndexedBase)}
         return (
-            self.formula.subs(sizes)
+            self.in_full.subs(sizes)
             .doit()
             .replace(  # z of shape (3,) by the z of shape (K,) that it was
                 lambda e: isinstance(e, sp.Indexed),

@@ -38,6 +38,14 @@ from handbook_code.plots.pictures import (
     panels,
     tradeoff,
 )
+from handbook_code.plots.probabilities import (
+    beliefs,
+    gains,
+    harmony,
+    precision_recall,
+    reliability,
+    surprises,
+)
 
 plt.style.use(str(files("handbook_code") / "handbook.mplstyle"))
 # The same picture gives the same file: no date in it, no random names.
@@ -47,6 +55,7 @@ set_matplotlib_formats("svg", metadata={"Date": None})
 __all__ = [
     "against",
     "bands",
+    "beliefs",
     "compromise",
     "conditionals",
     "descents",
@@ -54,7 +63,9 @@ __all__ = [
     "fading",
     "fits",
     "fitted",
+    "gains",
     "grid",
+    "harmony",
     "hollow",
     "in_company",
     "intervals",
@@ -62,9 +73,12 @@ __all__ = [
     "minimisers",
     "noises",
     "panels",
+    "precision_recall",
     "profile",
+    "reliability",
     "risks",
     "spreads",
+    "surprises",
     "tradeoff",
     "two_scales",
     "two_signs",
