@@ -19,7 +19,7 @@ def binary(
 ) -> tuple[torch.dtype, Tensor, Tensor]:
     """Logits and as many labels 0 and 1, of whatever dtype, widened."""
     check_floating(logits=logits)
-    _check_tensor("target", target)
+    _check_real("target", target)
     check_same_device(logits=logits, target=target)
     check_shape("target", target, "the shape of logits", logits.shape)
     return widen(logits, target)
@@ -36,7 +36,7 @@ def of_classes(
             f"got {tuple(logits.shape)}; the loss of one score per sample is "
             "focal_loss, with alpha=None and gamma=0 for cross-entropy"
         )
-    _check_tensor("target", target)
+    _check_real("target", target)
     check_same_device(logits=logits, target=target)
     indices = logits.shape[:1] + logits.shape[2:]
     expected = (
@@ -102,8 +102,10 @@ def shared_mean(
     return (each.sum() / total.where(total != 0, 1)).to(dtype)
 
 
-def _check_tensor(name: str, tensor: Tensor) -> None:
+def _check_real(name: str, tensor: Tensor) -> None:
     if not isinstance(tensor, Tensor):
         raise TypeError(
             f"{name}: expected a tensor, got {type(tensor).__name__}"
         )
+    if tensor.is_complex():
+        raise TypeError(f"{name}: expected a real tensor, got {tensor.dtype}")

@@ -91,7 +91,8 @@ def cross_entropy_loss(
         )
         share = shares(z, target, weight, ignore_index)
         return shared_mean(each, share, reduction, dtype)
-    q = (1 - label_smoothing) * target + label_smoothing / z.shape[1]
+    q = target.to(z.dtype)
+    q = (1 - label_smoothing) * q + label_smoothing / z.shape[1]
     log_p = F.log_softmax(z, dim=1)
     # 0 log 0 = 0, and so is its slope
     terms = q * log_p.masked_fill((q == 0) & log_p.isneginf(), 0)

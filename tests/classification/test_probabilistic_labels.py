@@ -66,11 +66,13 @@ def test_indices_come_in_any_integer_type(loss, batch):
 def test_a_one_hot_distribution_is_the_index_in_cross_entropy(batch):
     z, t = batch
     for options in ({}, {"label_smoothing": 0.3}, {"weight": z[0, :, 0, 0]}):
-        rows = one_hot(t, 5).double()
-        torch.testing.assert_close(
-            cross_entropy_loss(z, rows, **options, reduction="none"),
-            cross_entropy_loss(z, t, **options, reduction="none"),
-        )
+        for rows in (one_hot(t, 5), one_hot(t, 5).double()):
+            torch.testing.assert_close(
+                cross_entropy_loss(z, rows, **options, reduction="none"),
+                cross_entropy_loss(z, t, **options, reduction="none"),
+                rtol=1e-12,
+                atol=1e-12,
+            )
 
 
 @every_loss_of_one_class
@@ -200,6 +202,8 @@ def test_parameters_of_classes(call, error, message):
          "mask: expected the shape of logits, (2,), got (3,)"),
         (lambda x, y: focal_loss(x, [1, 0]), TypeError,
          "target: expected a tensor, got list"),
+        (lambda x, y: focal_loss(x, 1j * y), TypeError,
+         "target: expected a real tensor, got torch.complex64"),
     ],
 )  # fmt: skip
 def test_parameters_of_binary_losses(call, error, message):

@@ -32,6 +32,8 @@ w = IndexedBase("w", shape=(K,), positive=True)
 p = IndexedBase("p", shape=(K,), positive=True)
 epsilon = Symbol("varepsilon", positive=True)
 
+surprise = IndexedBase("ell", shape=(K,), real=True)
+
 OF_CLASSES = {
     "arguments": (z, t),
     "sizes": {K: 3},
@@ -40,9 +42,11 @@ OF_CLASSES = {
 
 cross_entropy = Loss(
     function=cross_entropy_loss,
-    **OF_CLASSES,
-    formula=-(1 - epsilon) * w[t] * log(p[t])
-    - epsilon / K * Sum(w[k] * log(p[k]), (k, 0, K - 1)),
+    arguments=(z, t),
+    formula=(1 - epsilon) * surprise[t]
+    + epsilon / K * Sum(surprise[k], (k, 0, K - 1)),
+    where={surprise[k]: -w[k] * log(p[k]), **OF_CLASSES["where"]},
+    sizes={K: 3},
     given={"weight": w},
     shared=frozenset({w}),
     keywords={"label_smoothing": epsilon},
@@ -91,6 +95,7 @@ g = IndexedBase("g", shape=(N,), nonnegative=True)
 b = IndexedBase("b", shape=(N,), integer=True)
 R = IndexedBase("R", shape=(N,), integer=True, positive=True)
 q = IndexedBase("p", shape=(N,), positive=True)
+price = IndexedBase("ell", shape=(N,), real=True)
 mu = Symbol("mu", positive=True)
 
 HARMONISED = {
@@ -102,11 +107,9 @@ ghm = Loss(
     function=ghm_loss,
     arguments=(logits, labels),
     coupled=True,
-    formula=-Sum(
-        (labels[i] * log(q[i]) + (1 - labels[i]) * log(1 - q[i])) / (M * R[i]),
-        (i, 0, N - 1),
-    ),
+    formula=Sum(price[i] / (M * R[i]), (i, 0, N - 1)),
     where={
+        price[i]: -labels[i] * log(q[i]) - (1 - labels[i]) * log(1 - q[i]),
         **HARMONISED,
         g[i]: Abs(q[i] - labels[i]),
         q[i]: 1 / (1 + exp(-logits[i])),
@@ -123,8 +126,9 @@ ghm_regression = Loss(
     function=ghm_regression_loss,
     arguments=(x, labels),
     coupled=True,
-    formula=Sum((sqrt(r[i] ** 2 + mu**2) - mu) / (M * R[i]), (i, 0, N - 1)),
+    formula=Sum(price[i] / (M * R[i]), (i, 0, N - 1)),
     where={
+        price[i]: sqrt(r[i] ** 2 + mu**2) - mu,
         **HARMONISED,
         g[i]: Abs(r[i]) / sqrt(r[i] ** 2 + mu**2),
         r[i]: x[i] - labels[i],
