@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import naive
+import naive_ghm
 from handbook_code import GHM, ghm_loss, ghm_regression_loss
 from handbook_code.classification.probabilistic import _histogram
 
@@ -95,7 +95,7 @@ def test_ghm_leaves_out_what_is_masked(batch):
 @every_bins
 def test_ghm_is_the_loop_of_its_paper(bins, binary):
     z, y = binary
-    value, pull = naive.ghm(z.tolist(), y.tolist(), bins)
+    value, pull = naive_ghm.ghm(z.tolist(), y.tolist(), bins)
     loss = partial(ghm_loss, bins=bins)
     assert loss(z, y).item() == pytest.approx(value)
     torch.testing.assert_close(slope(loss, z, y), z.new_tensor(pull))
@@ -107,7 +107,7 @@ def test_ghm_is_the_loop_of_its_paper(bins, binary):
 @pytest.mark.parametrize("mu", [0.02, 1.0])
 def test_ghm_regression_is_the_loop_of_its_paper(mu, bins, binary):
     x, y = binary
-    value, pull = naive.ghm_regression(x.tolist(), y.tolist(), mu, bins)
+    value, pull = naive_ghm.ghm_regression(x.tolist(), y.tolist(), mu, bins)
     loss = partial(ghm_regression_loss, mu=mu, bins=bins)
     assert loss(x, y).item() == pytest.approx(value)
     torch.testing.assert_close(slope(loss, x, y), x.new_tensor(pull))
