@@ -219,7 +219,8 @@ def ghm_loss(
         target: labels y, 0 or 1, of the same shape and of any dtype. Soft
             ones, between 0 and 1, are taken as they are.
         bins: M ≥ 1. The last bin includes g = 1.
-        mask: which labels count, booleans of the same shape.
+        mask: which labels count, booleans of the same shape. Whatever the
+            others are, NaN too, they change nothing.
 
     Returns:
         One number, ≥ 0; there is no loss of a label by itself. It jumps
@@ -264,7 +265,8 @@ def ghm_regression_loss(
         mu: μ > 0, in the units of the target, where the absolute error
             begins to be rounded.
         bins: M ≥ 1. The last bin includes g = 1.
-        mask: which elements count, booleans of the same shape.
+        mask: which elements count, booleans of the same shape. Whatever the
+            others are, NaN too, they change nothing.
 
     Returns:
         One number, ≥ 0; there is no loss of an element by itself.
@@ -286,7 +288,7 @@ def ghm_regression_loss(
     check_pair(input=input, target=target)
     dtype, x, y = widen(input, target)
     counts = _counts(x, mask, "input")
-    r = x - y
+    r = (x - y).where(counts, 0)
     length = torch.hypot(r, r.new_tensor(mu))
     place, histogram = _histogram(r.abs() / length, counts, bins)
     # √(r² + μ²) − μ, where the two are all but equal as well
@@ -375,7 +377,8 @@ def poly1_loss(
             samples that count.
 
     Returns:
-        The loss, ≥ 0, and a differentiable 0 where nothing counts.
+        The loss, ≥ 0 but for rounding near ε = −1, and a differentiable 0
+        where nothing counts.
 
     Raises:
         TypeError: if ``logits`` or ``weight`` is not floating-point, the
@@ -512,7 +515,9 @@ def _odds_against(
     """
     dtype, z, t, weight = of_one_class(logits, target, weight)
     share = shares(z, t, weight, ignore_index)
-    t = t.where(t != ignore_index, 0).unsqueeze(1)
+    counts = (t != ignore_index).unsqueeze(1)
+    # What is ignored may be masked as well, or NaN, which times 0 is NaN.
+    z, t = z.where(counts, 0), t.unsqueeze(1).where(counts, 0)
     k = torch.arange(z.shape[1], device=z.device)
     true = k.view(-1, *[1] * (z.dim() - 2)) == t
     # Not −∞: where all others are, the slope of their sum would be NaN.
@@ -544,8 +549,10 @@ def _surprises(
 ) -> tuple[torch.dtype, Tensor, Tensor, Tensor]:
     """Cross-entropies, the sizes of their slopes, and which of them count."""
     dtype, z, y = binary(logits, target)
+    counts = _counts(z, mask, "logits")
+    z, y = z.where(counts, 0), y.where(counts, 0)
     each = F.binary_cross_entropy_with_logits(z, y, reduction="none")
-    return dtype, each, (z.sigmoid() - y).abs(), _counts(z, mask, "logits")
+    return dtype, each, (z.sigmoid() - y).abs(), counts
 
 
 def _counts(like: Tensor, mask: Tensor | None, name: str) -> Tensor:
@@ -564,7 +571,8 @@ def _histogram(
 ) -> tuple[Tensor, Tensor]:
     """The bin of each element, and how many of those that count are in it."""
     check_count(bins=bins)
-    place = (norm.detach() * bins).long().clamp(max=bins - 1)
+    place = (norm.detach() * bins).long()
+    place = place.clamp(0, bins - 1)  # as an integer a NaN is far below 0
     # In whole numbers: in float32 a count would end at 2²⁴.
     none = torch.zeros(bins, dtype=torch.long, device=norm.device)
     found = none.scatter_add(0, place.flatten(), counts.long().flatten())

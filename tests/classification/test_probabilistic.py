@@ -189,6 +189,20 @@ def test_a_masked_class_costs_nothing(loss, device):
     assert (slope(loss, alone, torch.tensor([0])) == 0).all()
 
 
+@pytest.mark.parametrize("junk", [-math.inf, math.inf, math.nan])
+@pytest.mark.parametrize(
+    "loss",
+    [softmax_focal_loss, poly1_loss, partial(poly_loss, coefficients=[1.0])],
+)
+def test_what_is_ignored_changes_nothing_whatever_it_is(loss, junk, device):
+    z = torch.tensor([[junk, 0.3, 1.0], [0.2, 0.5, -1.0]])
+    t = torch.tensor([-100, 1])
+    torch.testing.assert_close(loss(z, t), loss(z[1:], t[1:]))
+    pull = slope(loss, z, t)
+    assert (pull[0] == 0).all() and pull[1].isfinite().all()
+    assert loss(z[:1], t[:1]) == 0
+
+
 def test_smoothing_gives_a_masked_class_its_share_and_that_is_infinite(device):
     z = torch.tensor([[1.0, -math.inf, 0.5]])
     t = torch.tensor([0])

@@ -56,6 +56,23 @@ def test_ghm_regression_by_hand(device):
     assert loss.item() == pytest.approx(0 / 2 + 2 * 1 / (2 * 2))
 
 
+@pytest.mark.parametrize("loss", [ghm_loss, ghm_regression_loss])
+def test_what_does_not_count_changes_nothing_whatever_it_is(loss, device):
+    """NaN for a missing label, and for what was predicted at its place."""
+    nan = math.nan
+    z, y = torch.tensor([1.0, -2, nan, 3]), torch.tensor([0.0, 1, 1, nan])
+    pull = slope(loss, z, y, mask=z < 2)
+    torch.testing.assert_close(pull[:2], slope(loss, z[:2], y[:2]))
+    assert (pull[2:] == 0).all()
+
+
+@pytest.mark.parametrize("loss", [ghm_loss, ghm_regression_loss])
+def test_a_nan_that_counts_is_found_in_the_loss(loss, device):
+    """And not in an index out of range, which on a GPU ends the process."""
+    z = torch.tensor([math.nan, -2.0])
+    assert loss(z, torch.zeros(2)).isnan()
+
+
 def test_the_last_bin_includes_a_slope_of_one(device):
     """Saturated and wrong: σ(z) − y rounds to one, in every precision."""
     for dtype in (torch.float16, torch.bfloat16, torch.float32):
