@@ -8,6 +8,17 @@ from handbook_code.classification.margin import (
     smoothed_hinge_loss,
     squared_hinge_loss,
 )
+from handbook_code.classification.probabilistic import (
+    GHM,
+    class_weights,
+    cross_entropy_loss,
+    focal_loss,
+    ghm_loss,
+    ghm_regression_loss,
+    poly1_loss,
+    poly_loss,
+    softmax_focal_loss,
+)
 from handbook_code.regression.boxes import (
     ciou_loss,
     diou_loss,
@@ -47,5 +58,14 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "smoothed_hinge_loss",
     "ramp_loss",
     "exponential_loss",
+    "cross_entropy_loss",
+    "focal_loss",
+    "softmax_focal_loss",
+    "ghm_loss",
+    "ghm_regression_loss",
+    "poly1_loss",
+    "poly_loss",
+    "GHM",
+    "class_weights",
     "Criterion",
 ]

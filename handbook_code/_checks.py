@@ -71,6 +71,10 @@ def check_indices(
     check_shape(name, tensor, meaning, shape)
 
 
+def check_finite(**numbers: float) -> None:
+    _check(numbers, "a finite number", lambda n: abs(n) < INFINITY)
+
+
 def check_positive(**numbers: float) -> None:
     _check(numbers, "a positive finite number", lambda n: 0 < n < INFINITY)
 
@@ -93,9 +97,11 @@ def check_below_one(**numbers: float) -> None:
     _check(numbers, "a finite number below 1", lambda n: -INFINITY < n < 1)
 
 
-def check_at_least_one(**numbers: float) -> None:
+def check_at_least(minimum: float, **numbers: float) -> None:
     _check(
-        numbers, "a finite number of at least 1", lambda n: 1 <= n < INFINITY
+        numbers,
+        f"a finite number of at least {minimum}",
+        lambda n: minimum <= n < INFINITY,
     )
 
 

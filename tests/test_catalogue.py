@@ -115,12 +115,12 @@ def test_reductions(loss, generator):
     share = each.numel()
     if loss.share != 1:
         values = loss.sample(20, generator)
-        arguments = loss.tensors(values)
+        arguments = loss.batch(values)
         each, pull = with_slope(loss.apply, arguments, reduction="none")
         mean = with_slope(loss.apply, arguments)
         count = sp.lambdify(loss.variables, loss.share, vars(torch))
-        columns = [values[v].movedim(0, -1) for v in loss.variables]
-        share = count(*columns).sum()
+        samples = zip(*(values[v] for v in loss.variables), strict=True)
+        share = sum(count(*sample) for sample in samples)
     torch.testing.assert_close(mean, (each.sum() / share, pull / share))
 
 
@@ -140,7 +140,12 @@ def test_a_batch_is_one_number(loss, generator):
 
 @every_loss
 def test_an_empty_batch_costs_a_differentiable_nothing(loss, generator):
-    arguments = [a[:0] for a in loss.call(2, generator)]
+    arguments = [
+        a if shared else a[:0]
+        for a, shared in zip(
+            loss.call(2, generator), loss.is_shared, strict=True
+        )
+    ]
     value, slope = with_slope(loss.apply, arguments)
     assert value == 0 and slope.shape == arguments[0].shape
 

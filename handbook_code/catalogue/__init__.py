@@ -1,7 +1,7 @@
 """What the handbook claims: the tests check it, the chapters print it."""
 
 from handbook_code.catalogue._loss import Loss
-from handbook_code.catalogue.classification import margin
+from handbook_code.catalogue.classification import margin, probabilistic
 from handbook_code.catalogue.regression import boxes, pointwise
 
 CATALOGUE: tuple[Loss, ...] = (
@@ -23,6 +23,13 @@ CATALOGUE: tuple[Loss, ...] = (
     margin.smoothed_hinge,
     margin.ramp,
     margin.exponential,
+    probabilistic.cross_entropy,
+    probabilistic.focal,
+    probabilistic.softmax_focal,
+    probabilistic.ghm,
+    probabilistic.ghm_regression,
+    probabilistic.poly1,
+    probabilistic.poly,
 )
 
 __all__ = ["CATALOGUE", "Loss"]

@@ -25,7 +25,8 @@ class Loss:
     keyword arguments that are tensors: weights, a distance map, the noise that
     the loss would draw by itself. An ``IndexedBase`` is an array; its shape
     may be general, ``(K,)``, and ``sizes`` says at which K the formula is
-    compared with the code.
+    compared with the code. What is ``shared`` has no axis of samples, such as
+    the weights of classes: all samples of a call have the same.
 
     ``where`` lists the abbreviations of the formula, such as an area, each
     written in variables or in what comes after it; those in ``held`` are
@@ -56,6 +57,7 @@ class Loss:
         default_factory=dict
     )
     coupled: bool = False
+    shared: frozenset[sp.Expr] = frozenset()
     share: sp.Expr = sp.S.One
     noise: tuple[str, sp.Expr] | None = None
     module: Callable[..., nn.Module] | None = None
@@ -86,6 +88,15 @@ class Loss:
         """What the arguments are written in: numbers and arrays."""
         tensors = (a for a in self.arguments if not isinstance(a, sp.Lambda))
         return self._unknowns(sp.Tuple(*tensors, *self.given.values()))
+
+    @cached_property
+    def is_shared(self) -> list[bool]:
+        """Of every tensor of a call, whether it has no axis of samples."""
+        return [
+            argument in self.shared
+            for argument in (*self.arguments, *self.given.values())
+            if not isinstance(argument, sp.Lambda)
+        ]
 
     @cached_property
     def parameters(self) -> dict[str, sp.Symbol]:
@@ -132,10 +143,10 @@ class Loss:
         return spell(self.formula, 0)
 
     def at(self, sizes: Mapping[sp.Symbol, int]) -> sp.Expr:
-        """The formula of that size, every sum written out."""
-        arrays = {a.label: a for a in self.formula.atoms(sp.IndexedBase)}
+        """The formula in full, of that size, every sum written out."""
+        arrays = {a.label: a for a in self.in_full.atoms(sp.IndexedBase)}
         return (
-            self.formula.subs(sizes)
+            self.in_full.subs(sizes)
             .doit()
             .replace(  # z of shape (3,) by the z of shape (K,) that it was
                 lambda e: isinstance(e, sp.Indexed),
@@ -156,14 +167,30 @@ class Loss:
         return self.function(*positional, **given, **options)
 
     def __call__(self, *tensors: Tensor, **options: float) -> Tensor:
-        """One value per sample."""
+        """One value per sample, or per batch where samples are coupled.
+
+        What is shared in a call has here, too, one row per value.
+        """
         if self.coupled:
             return torch.vmap(partial(self.apply, **options))(*tensors)
-        return self.apply(*tensors, **options, reduction="none")
+        if not self.shared:
+            return self.apply(*tensors, **options, reduction="none")
+
+        def alone(*row: Tensor) -> Tensor:
+            batch = [
+                x if shared else x[None]
+                for x, shared in zip(row, self.is_shared, strict=True)
+            ]
+            return self.apply(*batch, **options, reduction="none")[0]
+
+        return torch.vmap(alone)(*tensors)
 
     def sample(self, n: int, generator: torch.Generator) -> dict:
-        """Draw ``n`` values of every variable."""
-        return {v: self._draw(v, n, generator) for v in self.variables}
+        """Draw ``n`` values of every variable, equal ones if shared."""
+        drawn = {v: self._draw(v, n, generator) for v in self.variables}
+        for v in self.shared:
+            drawn[v][1:] = drawn[v][0]
+        return drawn
 
     def options(self, generator: torch.Generator) -> dict[str, float]:
         """Draw one value of every keyword argument."""
@@ -194,8 +221,17 @@ class Loss:
 
     def call(self, n: int, generator: torch.Generator) -> list[Tensor]:
         """Arguments of one call: ``n`` samples, or one that is a batch."""
-        arguments = self.tensors(self.sample(n, generator))
-        return [a[0] for a in arguments] if self.coupled else arguments
+        return self.batch(self.sample(n, generator))
+
+    def batch(self, values: Mapping[sp.Expr, Tensor]) -> list[Tensor]:
+        """The same from values of the variables."""
+        arguments = self.tensors(values)
+        if self.coupled:
+            return [a[0] for a in arguments]
+        return [
+            a[0] if shared else a
+            for a, shared in zip(arguments, self.is_shared, strict=True)
+        ]
 
     def _unknowns(self, expression: sp.Basic) -> tuple[sp.Expr, ...]:
         arrays = expression.atoms(sp.IndexedBase)

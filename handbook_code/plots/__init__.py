@@ -46,6 +46,14 @@ from handbook_code.plots.pictures import (
     panels,
     tradeoff,
 )
+from handbook_code.plots.probabilities import (
+    beliefs,
+    gains,
+    harmony,
+    precision_recall,
+    reliability,
+    surprises,
+)
 
 plt.style.use(str(files("handbook_code") / "handbook.mplstyle"))
 # The same picture gives the same file: no date in it, no random names.
@@ -56,6 +64,7 @@ __all__ = [
     "against",
     "around",
     "bands",
+    "beliefs",
     "box_errors",
     "box_fields",
     "box_paths",
@@ -68,7 +77,9 @@ __all__ = [
     "fading",
     "fits",
     "fitted",
+    "gains",
     "grid",
+    "harmony",
     "hollow",
     "in_company",
     "intervals",
@@ -76,9 +87,12 @@ __all__ = [
     "minimisers",
     "noises",
     "panels",
+    "precision_recall",
     "profile",
+    "reliability",
     "risks",
     "spreads",
+    "surprises",
     "tradeoff",
     "two_scales",
     "two_signs",

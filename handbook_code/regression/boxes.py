@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from handbook_code._checks import check_at_least_one
+from handbook_code._checks import check_at_least
 from handbook_code._reduce import reduce
 from handbook_code.regression._geometry import Pair, area, measure, ratio
 
@@ -279,7 +279,7 @@ def siou_loss(
     >>> siou_loss(box, box + 1)
     tensor(1.2212)
     """
-    check_at_least_one(theta=theta)
+    check_at_least(1, theta=theta)
     dtype, pair = measure(input, target, form)
     apart = pair.offset.abs()
     # sin 2φ needs no arcsine: it is 2 sin φ cos φ.
