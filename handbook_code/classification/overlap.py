@@ -447,8 +447,7 @@ def penalty_dice_loss(
             the reduction is unknown.
 
     Reference:
-        Yang, Kweon, Roh, Lee, Kang, Park, Kim, Yang, Hur, Kang, Lee, Bae,
-        Ahn, Kim (2019), Major vessel segmentation on X-ray coronary
+        Yang, Kweon, Kim (2019), Major vessel segmentation on X-ray coronary
         angiography using deep networks with a novel penalty loss function.
 
     >>> probs = torch.tensor([[[1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]])
