@@ -3,7 +3,7 @@
 import ast
 import inspect
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from IPython.display import Markdown, Math
 from sympy import oo
@@ -31,17 +31,18 @@ def definition(loss: Loss, left: str = "L") -> Math:
     return Math(r"\begin{aligned}" + r" \\ ".join(rows) + r"\end{aligned}")
 
 
-def source(loss: Loss) -> Markdown:
+def source(loss: Loss | Callable) -> Markdown:
     """The code, and the private helpers in its file that it calls.
 
     Without its docstring: the chapter is the docstring.
     """
-    text = inspect.getsource(loss.function)
+    function = loss.function if isinstance(loss, Loss) else loss
+    text = inspect.getsource(function)
     tree = ast.parse(text)
     docstring = tree.body[0].body[0]
     lines = text.splitlines()
     del lines[docstring.lineno - 1 : docstring.end_lineno]
-    module = inspect.getmodule(loss.function)
+    module = inspect.getmodule(function)
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id.startswith("_"):
             helper = inspect.getsource(getattr(module, node.id))

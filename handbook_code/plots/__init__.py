@@ -31,6 +31,14 @@ from handbook_code.plots.densities import (
     widths,
 )
 from handbook_code.plots.margins import margins, minimisers, spreads
+from handbook_code.plots.overlap import (
+    by_size,
+    contours,
+    curves,
+    growing,
+    starts,
+    weights,
+)
 from handbook_code.plots.pictures import (
     bands,
     fading,
@@ -47,14 +55,18 @@ set_matplotlib_formats("svg", metadata={"Date": None})
 __all__ = [
     "against",
     "bands",
+    "by_size",
     "compromise",
     "conditionals",
+    "contours",
+    "curves",
     "descents",
     "divergences",
     "fading",
     "fits",
     "fitted",
     "grid",
+    "growing",
     "hollow",
     "in_company",
     "intervals",
@@ -65,8 +77,10 @@ __all__ = [
     "profile",
     "risks",
     "spreads",
+    "starts",
     "tradeoff",
     "two_scales",
     "two_signs",
+    "weights",
     "widths",
 ]
