@@ -447,7 +447,7 @@ def penalty_dice_loss(
             the reduction is unknown.
 
     Reference:
-        Yang, Kweon, Kim (2019), Major vessel segmentation on X-ray coronary
+        Yang et al. (2019), Major vessel segmentation on X-ray coronary
         angiography using deep networks with a novel penalty loss function.
 
     >>> probs = torch.tensor([[[1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]]])

@@ -32,10 +32,12 @@ from handbook_code.plots.densities import (
 )
 from handbook_code.plots.margins import margins, minimisers, spreads
 from handbook_code.plots.overlap import (
+    balance,
     by_size,
     contours,
     curves,
     growing,
+    segmented,
     starts,
     weights,
 )
@@ -54,6 +56,7 @@ set_matplotlib_formats("svg", metadata={"Date": None})
 
 __all__ = [
     "against",
+    "balance",
     "bands",
     "by_size",
     "compromise",
@@ -76,6 +79,7 @@ __all__ = [
     "panels",
     "profile",
     "risks",
+    "segmented",
     "spreads",
     "starts",
     "tradeoff",

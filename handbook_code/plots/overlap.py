@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from handbook_code.plots.curves import DASHES
+from handbook_code.plots.pictures import panels
 
 Curve = Callable[[Tensor], Tensor]
 Losses = Mapping[str, Callable[..., Tensor]]
@@ -74,16 +75,16 @@ def weights(losses: Losses, pixels: int = 20_000) -> None:
 
 
 def contours(
-    panels: Mapping[str, Callable[[Tensor, Tensor], Tensor]],
+    sheets: Mapping[str, Callable[[Tensor, Tensor], Tensor]],
     extent: tuple[float, float],
     xlabel: str,
     ylabel: str,
 ) -> None:
     """Functions of two numbers as lines of equal height."""
-    _, axes = plt.subplots(1, len(panels), sharey=True, figsize=(6.8, 2.5))
+    _, axes = plt.subplots(1, len(sheets), sharey=True, figsize=(6.8, 2.5))
     side = torch.linspace(*extent, 81).double()
     x, y = torch.meshgrid(side, side, indexing="xy")
-    for ax, (title, function) in zip(axes, panels.items(), strict=True):
+    for ax, (title, function) in zip(axes, sheets.items(), strict=True):
         height = torch.vmap(torch.vmap(function))(x, y)
         lines = ax.contour(x, y, height, 9, linewidths=1.2, cmap="viridis_r")
         ax.clabel(lines, fontsize=6.5)
@@ -93,11 +94,11 @@ def contours(
 
 
 def by_size(
-    sizes: Sequence[str], panels: Mapping[str, Mapping[str, Tensor]]
+    sizes: Sequence[str], sheets: Mapping[str, Mapping[str, Tensor]]
 ) -> None:
     """Mean and spread of the rows, for objects of each size."""
-    figure, axes = plt.subplots(1, len(panels), sharey=True, squeeze=False)
-    for ax, (title, series) in zip(axes[0], panels.items(), strict=True):
+    figure, axes = plt.subplots(1, len(sheets), sharey=True, squeeze=False)
+    for ax, (title, series) in zip(axes[0], sheets.items(), strict=True):
         for n, ((label, rows), dash) in enumerate(
             zip(series.items(), cycle(DASHES))
         ):
@@ -113,12 +114,56 @@ def by_size(
     _legend_below(figure, axes[0][0])
 
 
+def balance(
+    points: Mapping[str, Tensor], *, hollow: Sequence[str] = ()
+) -> None:
+    """Rows (precision, recall) as crosses, over lines of equal Dice."""
+    figure, ax = plt.subplots(figsize=(5.4, 3.4))
+    side = torch.linspace(0.05, 1, 96)
+    recall, precision = torch.meshgrid(side, side, indexing="xy")
+    dice = 2 * recall * precision / (recall + precision)
+    lines = ax.contour(
+        recall, precision, dice, torch.arange(0.2, 0.95, 0.1).tolist(),
+        colors="0.7", linewidths=0.6,
+    )  # fmt: skip
+    ax.clabel(lines, fontsize=6.5)
+    for n, ((label, rows), mark) in enumerate(
+        zip(points.items(), cycle("osD^vP"))
+    ):
+        mean, spread = rows.mean(0), rows.std(0)
+        ax.errorbar(
+            mean[1], mean[0], spread[0], spread[1], fmt=mark, ms=6,
+            elinewidth=0.5, color=f"C{n % 6}", label=label,
+            mfc="none" if label in hollow else None,
+        )  # fmt: skip
+    ax.set(xlabel="recall", ylabel="precision", xlim=(0.1, 1), ylim=(0.1, 1))
+    _legend_below(figure, ax)
+
+
+def segmented(
+    picture: Tensor, truth: Tensor, regions: Mapping[str, Tensor]
+) -> None:
+    """The picture, and each region in it: white where it is right, orange
+    where it is missing, blue where it is too much."""
+    shades = torch.tensor(
+        [[0.0, 0.0, 0.0], [0.84, 0.37, 0.0], [0.34, 0.71, 0.91], [1, 1, 1]]
+    )
+    panels(
+        {"picture": picture.clamp(0, 1)[..., None].expand(-1, -1, 3)}
+        | {
+            name: shades[truth.long() + 2 * region.long()]
+            for name, region in regions.items()
+        },
+        across=4,
+    )
+
+
 def starts(
-    panels: Mapping[str, Mapping[str, Tensor]], ylabel: str, every: int = 5
+    sheets: Mapping[str, Mapping[str, Tensor]], ylabel: str, every: int = 5
 ) -> None:
     """Each run as a thin line and their mean as a thick one, by step."""
-    figure, axes = plt.subplots(1, len(panels), sharey=True, squeeze=False)
-    for ax, (title, series) in zip(axes[0], panels.items(), strict=True):
+    figure, axes = plt.subplots(1, len(sheets), sharey=True, squeeze=False)
+    for ax, (title, series) in zip(axes[0], sheets.items(), strict=True):
         for n, ((label, runs), dash) in enumerate(
             zip(series.items(), cycle(DASHES))
         ):

@@ -100,6 +100,15 @@ def test_monai_overflows_where_ours_does_not():
     assert dice_loss(ones, ones) == 0
 
 
+def test_monai_s_dice_of_an_empty_mask_is_a_cliff():
+    """Its smoothing of 1e-5 leaves as little slope as none."""
+    monai = peer("monai.losses")
+    empty = torch.zeros(1, 1, 4)
+    assert monai.DiceLoss()(empty, empty) == 0
+    assert monai.DiceLoss()(empty + 0.01, empty) > 0.999
+    assert dice_loss(empty + 0.01, empty) == 1
+
+
 def test_monai_s_generalized_dice_of_an_empty_mask_is_never_punished():
     """Ours is 1: the mask is empty and the prediction is not."""
     monai = peer("monai.losses")
@@ -134,6 +143,15 @@ def test_smp(ours, name, options, segmented):
     assert_same(
         lambda z, y: ours(z.softmax(1), y), theirs, logits_of(probs), labels
     )
+
+
+def test_smp_never_punishes_a_false_alarm_of_an_absent_class():
+    smp = peer("segmentation_models_pytorch.losses")
+    theirs = smp.DiceLoss("binary", from_logits=False)
+    probs = torch.full((1, 1, 4), 0.5, requires_grad=True)
+    value = theirs(probs, torch.zeros(1, 1, 4))
+    assert value == 0 and not torch.autograd.grad(value, probs)[0].any()
+    assert dice_loss(probs, torch.zeros(1, 1, 4)) == 1
 
 
 def test_smp_of_one_mask(mask):
