@@ -86,7 +86,7 @@ def contours(
     x, y = torch.meshgrid(side, side, indexing="xy")
     for ax, (title, function) in zip(axes, sheets.items(), strict=True):
         height = torch.vmap(torch.vmap(function))(x, y)
-        lines = ax.contour(x, y, height, 9, linewidths=1.2, cmap="viridis_r")
+        lines = ax.contour(x, y, height, 9, linewidths=1, colors="C0")
         ax.clabel(lines, fontsize=6.5)
         ax.set(title=title, xlabel=xlabel, aspect="equal")
     axes[0].set(ylabel=ylabel)
@@ -136,7 +136,9 @@ def balance(
             elinewidth=0.5, color=f"C{n % 6}", label=label,
             mfc="none" if label in hollow else None,
         )  # fmt: skip
-    ax.set(xlabel="recall", ylabel="precision", xlim=(0.1, 1), ylim=(0.1, 1))
+    ax.set(
+        xlabel="recall", ylabel="precision", xlim=(0.35, 1), ylim=(0.15, 0.9)
+    )
     _legend_below(figure, ax)
 
 
