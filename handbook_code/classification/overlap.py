@@ -565,7 +565,8 @@ def _generalized_dice(
 ) -> Tensor:
     tp, fp, fn = counts(p, t, per_image)
     area = tp + fn
-    present = area > 0
+    # A soft mask of less has a weight that overflows.
+    present = area > 1e-12
     weight = torch.where(present, area, 1) ** -2
     most = torch.where(present, weight, 0).amax(-1, keepdim=True)
     weight = torch.where(present, weight, torch.where(most > 0, most, 1))

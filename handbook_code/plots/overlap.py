@@ -128,7 +128,7 @@ def balance(
     )  # fmt: skip
     ax.clabel(lines, fontsize=6.5)
     for n, ((label, rows), mark) in enumerate(
-        zip(points.items(), cycle("osD^vP"))
+        zip(points.items(), cycle("osD^vPX"))
     ):
         mean, spread = rows.mean(0), rows.std(0)
         ax.errorbar(

@@ -248,6 +248,16 @@ def test_next_to_nothing_has_a_finite_gradient(loss, tiny, device):
         assert value.isfinite() and slope.isfinite().all()
 
 
+@pytest.mark.parametrize("tiny", [1e-45, 1e-38, 1e-20, 1e-6])
+@every_loss
+def test_a_mask_of_next_to_nothing_has_a_finite_gradient(loss, tiny, device):
+    probs = torch.full((1, 2, 4), 0.5)
+    target = torch.full_like(probs, tiny)
+    target[:, 1] = 1
+    value, slope = with_slope(loss, probs, target)
+    assert value.isfinite() and slope.isfinite().all()
+
+
 @pytest.mark.parametrize("gamma", [0.5, 4 / 3, 4.0])
 def test_focal_tversky_is_finite_at_a_match_and_near_it(gamma, device):
     loss = partial(focal_tversky_loss, gamma=gamma)
