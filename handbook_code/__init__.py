@@ -8,6 +8,18 @@ from handbook_code.classification.margin import (
     smoothed_hinge_loss,
     squared_hinge_loss,
 )
+from handbook_code.classification.overlap import (
+    asymmetric_similarity_loss,
+    dice_loss,
+    focal_tversky_loss,
+    generalized_dice_loss,
+    jaccard_loss,
+    lovasz_hinge_loss,
+    lovasz_softmax_loss,
+    penalty_dice_loss,
+    sensitivity_specificity_loss,
+    tversky_loss,
+)
 from handbook_code.classification.probabilistic import (
     GHM,
     class_weights,
@@ -67,5 +79,15 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "poly_loss",
     "GHM",
     "class_weights",
+    "dice_loss",
+    "jaccard_loss",
+    "tversky_loss",
+    "focal_tversky_loss",
+    "sensitivity_specificity_loss",
+    "generalized_dice_loss",
+    "asymmetric_similarity_loss",
+    "penalty_dice_loss",
+    "lovasz_hinge_loss",
+    "lovasz_softmax_loss",
     "Criterion",
 ]

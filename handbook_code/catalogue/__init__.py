@@ -1,7 +1,11 @@
 """What the handbook claims: the tests check it, the chapters print it."""
 
 from handbook_code.catalogue._loss import Loss
-from handbook_code.catalogue.classification import margin, probabilistic
+from handbook_code.catalogue.classification import (
+    margin,
+    overlap,
+    probabilistic,
+)
 from handbook_code.catalogue.regression import boxes, pointwise
 
 CATALOGUE: tuple[Loss, ...] = (
@@ -30,6 +34,16 @@ CATALOGUE: tuple[Loss, ...] = (
     probabilistic.ghm_regression,
     probabilistic.poly1,
     probabilistic.poly,
+    overlap.dice,
+    overlap.jaccard,
+    overlap.tversky,
+    overlap.focal_tversky,
+    overlap.sensitivity_specificity,
+    overlap.generalized_dice,
+    overlap.asymmetric_similarity,
+    overlap.penalty_dice,
+    overlap.lovasz_hinge,
+    overlap.lovasz_softmax,
 )
 
 __all__ = ["CATALOGUE", "Loss"]

@@ -39,6 +39,16 @@ from handbook_code.plots.densities import (
     widths,
 )
 from handbook_code.plots.margins import margins, minimisers, spreads
+from handbook_code.plots.overlap import (
+    balance,
+    by_size,
+    contours,
+    curves,
+    growing,
+    segmented,
+    starts,
+    weights,
+)
 from handbook_code.plots.pictures import (
     bands,
     fading,
@@ -63,14 +73,18 @@ set_matplotlib_formats("svg", metadata={"Date": None})
 __all__ = [
     "against",
     "around",
+    "balance",
     "bands",
     "beliefs",
     "box_errors",
     "box_fields",
     "box_paths",
     "box_profiles",
+    "by_size",
     "compromise",
     "conditionals",
+    "contours",
+    "curves",
     "descents",
     "divergences",
     "enclosures",
@@ -79,6 +93,7 @@ __all__ = [
     "fitted",
     "gains",
     "grid",
+    "growing",
     "harmony",
     "hollow",
     "in_company",
@@ -91,10 +106,13 @@ __all__ = [
     "profile",
     "reliability",
     "risks",
+    "segmented",
     "spreads",
+    "starts",
     "surprises",
     "tradeoff",
     "two_scales",
     "two_signs",
+    "weights",
     "widths",
 ]
