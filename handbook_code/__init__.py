@@ -8,6 +8,11 @@ from handbook_code.classification.margin import (
     smoothed_hinge_loss,
     squared_hinge_loss,
 )
+from handbook_code.metric.euclidean import (
+    contrastive_loss,
+    info_nce_loss,
+    triplet_loss,
+)
 from handbook_code.regression.pointwise import (
     huber_loss,
     log_cosh_loss,
@@ -33,5 +38,8 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "smoothed_hinge_loss",
     "ramp_loss",
     "exponential_loss",
+    "contrastive_loss",
+    "triplet_loss",
+    "info_nce_loss",
     "Criterion",
 ]

@@ -2,6 +2,7 @@
 
 from handbook_code.catalogue._loss import Loss
 from handbook_code.catalogue.classification import margin
+from handbook_code.catalogue.metric import euclidean
 from handbook_code.catalogue.regression import pointwise
 
 CATALOGUE: tuple[Loss, ...] = (
@@ -17,6 +18,9 @@ CATALOGUE: tuple[Loss, ...] = (
     margin.smoothed_hinge,
     margin.ramp,
     margin.exponential,
+    euclidean.contrastive,
+    euclidean.triplet,
+    euclidean.info_nce,
 )
 
 __all__ = ["CATALOGUE", "Loss"]
