@@ -30,6 +30,13 @@ from handbook_code.plots.densities import (
     two_signs,
     widths,
 )
+from handbook_code.plots.embeddings import (
+    by_distance,
+    clouds,
+    shares,
+    tracks,
+    zones,
+)
 from handbook_code.plots.margins import margins, minimisers, spreads
 from handbook_code.plots.pictures import (
     bands,
@@ -47,6 +54,8 @@ set_matplotlib_formats("svg", metadata={"Date": None})
 __all__ = [
     "against",
     "bands",
+    "by_distance",
+    "clouds",
     "compromise",
     "conditionals",
     "descents",
@@ -64,9 +73,12 @@ __all__ = [
     "panels",
     "profile",
     "risks",
+    "shares",
     "spreads",
+    "tracks",
     "tradeoff",
     "two_scales",
     "two_signs",
     "widths",
+    "zones",
 ]
