@@ -42,9 +42,10 @@ def source(loss: Loss) -> Markdown:
     lines = text.splitlines()
     del lines[docstring.lineno - 1 : docstring.end_lineno]
     module = inspect.getmodule(loss.function)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id.startswith("_"):
-            helper = inspect.getsource(getattr(module, node.id))
+    names = (node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+    for name in dict.fromkeys(names):
+        if name.startswith("_"):
+            helper = inspect.getsource(getattr(module, name))
             lines += ["", "", *helper.splitlines()]
     return Markdown("\n".join(["```python", *lines, "```"]))
 

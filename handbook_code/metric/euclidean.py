@@ -207,7 +207,8 @@ def _check_rows(**tensors: Tensor) -> None:
 
 def _check_labels(same: Tensor, x1: Tensor) -> None:
     if not isinstance(same, Tensor):
-        raise TypeError(f"same: expected a tensor, got {type(same).__name__}")
+        got = type(same).__name__
+        raise TypeError(f"same: expected a tensor, got {got}")
     if same.is_complex():
         raise TypeError(
             f"same: expected booleans or real numbers, got {same.dtype}"

@@ -33,6 +33,7 @@ from handbook_code.plots.densities import (
 from handbook_code.plots.embeddings import (
     by_distance,
     clouds,
+    ranking,
     shares,
     tracks,
     zones,
@@ -72,6 +73,7 @@ __all__ = [
     "noises",
     "panels",
     "profile",
+    "ranking",
     "risks",
     "shares",
     "spreads",

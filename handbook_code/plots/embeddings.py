@@ -5,12 +5,14 @@ from itertools import cycle
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from handbook_code.plots.curves import DASHES
 
 Pair = Callable[[Tensor, Tensor], Tensor]
 MARKERS = ("o", "s", "^", "D", "v", "P")
+OUTLINE = withStroke(linewidth=2, foreground="0.2")
 
 
 def tracks(paths: Mapping[str, Tensor], kinds: Tensor) -> None:
@@ -62,10 +64,10 @@ def zones(panels: Mapping[str, Callable[..., Tensor]], extent: float) -> None:
         ax.add_patch(plt.Circle((0, 0), 1, fill=False, ls="--", ec="0.9"))
         ax.plot(0, 0, "o", color="C1", ms=5)
         ax.plot(1, 0, "s", color="C1", ms=5)
-        for x, name in ((0, "anchor"), (1, "positive")):
+        for x, name in ((0, "$a$"), (1, "$p$")):
             ax.annotate(
-                name, (x, 0), xytext=(0, -11), textcoords="offset points",
-                ha="center", color="1",
+                name, (x, 0), xytext=(0, -12), textcoords="offset points",
+                ha="center", color="1", path_effects=[OUTLINE],
             )  # fmt: skip
         ax.set(title=title, aspect="equal", xticks=[], yticks=[])
     bar = figure.colorbar(filled, ax=axes[0].tolist(), label="loss")
@@ -102,4 +104,16 @@ def shares(steps: Tensor, panels: Mapping[str, Tensor]) -> None:
     figure.legend(
         handles, labels, loc="outside lower center", frameon=False, ncols=3
     )
+    plt.show()
+
+
+def ranking(runs: Mapping[str, Tensor], xlabel: str) -> None:
+    """Every run of every method as a dot, and a bar at their mean."""
+    _, ax = plt.subplots(figsize=(5.2, 0.35 * len(runs) + 0.7))
+    for place, values in enumerate(reversed(runs.values())):
+        ax.plot(values, [place] * len(values), "o", color="C0", ms=4)
+        ax.plot(values.mean(), place, "|", color="C1", ms=14, mew=2)
+    ax.set_yticks(range(len(runs)), reversed(runs), color="0.35")
+    ax.set(xlabel=xlabel)
+    ax.tick_params(axis="y", length=0)
     plt.show()

@@ -1,6 +1,6 @@
 """Losses of one margin, and what they make of a probability and of noise."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 
 import matplotlib.pyplot as plt
@@ -54,6 +54,7 @@ def spreads(
     series: Mapping[str, Tensor],
     xlabel: str,
     ylabel: str,
+    names: Sequence[str] | None = None,
 ) -> None:
     """Mean and spread of the columns, side by side at every x."""
     figure, ax = plt.subplots(figsize=(5.2, 2.9))
@@ -67,7 +68,8 @@ def spreads(
             color=f"C{n}",
         )  # fmt: skip
         ax.plot(place, runs.mean(1), ls=dash, lw=1, color=f"C{n}", label=label)
-    ax.set(xlabel=xlabel, ylabel=ylabel, xticks=x.tolist())
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set_xticks(x.tolist(), names)
     _legend_below(figure, ax)
 
 
