@@ -1,6 +1,16 @@
 """Losses of pairs, triplets and line-ups of embeddings of D numbers."""
 
-from sympy import IndexedBase, Max, Rational, Sum, exp, log, sqrt, symbols
+from sympy import (
+    Expr,
+    IndexedBase,
+    Max,
+    Rational,
+    Sum,
+    exp,
+    log,
+    sqrt,
+    symbols,
+)
 
 from handbook_code.catalogue._loss import Loss
 from handbook_code.metric.euclidean import (
@@ -13,6 +23,11 @@ D, N = symbols("D N", integer=True, positive=True)
 i, j, k = symbols("i j k", integer=True)
 m, tau = symbols("m tau", positive=True)
 
+
+def distance(u: IndexedBase, v: IndexedBase) -> Expr:
+    return sqrt(Sum((u[k] - v[k]) ** 2, (k, 0, D - 1)))
+
+
 x1, x2 = (IndexedBase(name, shape=(D,), real=True) for name in ("x_1", "x_2"))
 y = symbols("y", integer=True)
 d = symbols("d", nonnegative=True)
@@ -21,7 +36,7 @@ contrastive = Loss(
     function=contrastive_loss,
     arguments=(x1, x2, y),
     formula=Rational(1, 2) * (y * d**2 + (1 - y) * Max(0, m - d) ** 2),
-    where={d: sqrt(Sum((x1[k] - x2[k]) ** 2, (k, 0, D - 1)))},
+    where={d: distance(x1, x2)},
     keywords={"margin": m},
     sizes={D: 2},
     domain={y: {0, 1}, m: (0.5, 4)},
@@ -31,10 +46,6 @@ contrastive = Loss(
 
 a, p, n = (IndexedBase(name, shape=(D,), real=True) for name in "apn")
 d_p, d_n = symbols("d_p d_n", nonnegative=True)
-
-
-def distance(u: IndexedBase, v: IndexedBase) -> Sum:
-    return sqrt(Sum((u[k] - v[k]) ** 2, (k, 0, D - 1)))
 
 
 triplet = Loss(
