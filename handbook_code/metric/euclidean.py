@@ -14,7 +14,7 @@ from handbook_code._checks import (
     check_same_device,
     check_shape,
 )
-from handbook_code._reduce import reduce, widen
+from handbook_code._reduce import no_autocast, reduce, widen
 from handbook_code.metric._directions import directions
 
 
@@ -179,7 +179,7 @@ def info_nce_loss(
     if normalize:
         q, p, others = directions(q), directions(p), directions(others)
     # Autocast would round the similarities before τ magnifies them.
-    with torch.autocast(q.device.type, enabled=False):
+    with no_autocast(q):
         scores = q @ others.T
     if negatives is None:
         own = scores.diagonal()[:, None]

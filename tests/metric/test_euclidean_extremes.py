@@ -203,6 +203,16 @@ def test_negatives_are_floating_point_and_on_one_device(device):
         info_nce_loss(x, x, x.to("meta"))
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_shapes_can_be_tried_without_numbers(loss):
+    """The meta device holds shapes only, and knows no autocast."""
+    rows = [torch.ones(4, 3, device="meta") for _ in range(3)]
+    if loss is contrastive_loss:
+        rows[2] = rows[2][:, 0]
+    assert loss(*rows).shape == ()
+    assert loss(*rows, reduction="none").shape == (4,)
+
+
 @pytest.mark.parametrize("loss", [contrastive_loss, triplet_loss])
 @pytest.mark.parametrize("margin", [-1.0, math.inf, math.nan])
 def test_a_margin_is_a_finite_number_of_at_least_zero(loss, margin, device):
