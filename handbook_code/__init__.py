@@ -31,6 +31,11 @@ from handbook_code.classification.probabilistic import (
     poly_loss,
     softmax_focal_loss,
 )
+from handbook_code.metric.euclidean import (
+    contrastive_loss,
+    info_nce_loss,
+    triplet_loss,
+)
 from handbook_code.regression.boxes import (
     ciou_loss,
     diou_loss,
@@ -89,5 +94,8 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "penalty_dice_loss",
     "lovasz_hinge_loss",
     "lovasz_softmax_loss",
+    "contrastive_loss",
+    "triplet_loss",
+    "info_nce_loss",
     "Criterion",
 ]

@@ -4,6 +4,7 @@ Losses compute in float32 or wider and return the dtype they were given:
 squares and sums of half-precision numbers overflow.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import reduce as fold
 
 import torch
@@ -15,6 +16,17 @@ def widen(*tensors: Tensor) -> tuple[torch.dtype, *tuple[Tensor, ...]]:
     dtype = fold(torch.promote_types, (t.dtype for t in tensors))
     wide = torch.promote_types(dtype, torch.float32)
     return dtype, *(t.to(wide) for t in tensors)
+
+
+def no_autocast(x: Tensor) -> AbstractContextManager:
+    """Inside, autocast rounds no product of matrices on the device of x.
+
+    Devices without autocast, such as meta, are left as they are.
+    """
+    device = x.device.type
+    if torch.amp.is_autocast_available(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()
 
 
 def reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:

@@ -17,10 +17,11 @@ def slope(loss: Values, input: Tensor, *rest: Tensor) -> Tensor:
 
 
 def symmetric(loss: Values, input: Tensor, *rest: Tensor) -> bool:
-    """Prediction and target may be exchanged."""
+    """The first two points may be exchanged."""
     if not alike(input, *rest):
         return False
-    return torch.allclose(loss(rest[0], input), loss(input, rest[0]))
+    exchanged = loss(rest[0], input, *rest[1:])
+    return torch.allclose(exchanged, loss(input, *rest))
 
 
 def convex(loss: Values, input: Tensor, *rest: Tensor) -> bool:
@@ -53,27 +54,29 @@ def smooth(loss: Values, input: Tensor, *rest: Tensor) -> bool:
 
 
 def homogeneous(loss: Values, input: Tensor, *rest: Tensor) -> bool:
-    """In other units of prediction and target it is the same, but a factor."""
+    """In other units of all points it is the same, but a factor."""
     if not alike(input, *rest):
         return False
-    once, twice = loss(input, *rest), loss(2 * input, 2 * rest[0])
+    scaled = [2 * x if alike(input, x) else x for x in rest]
+    once, twice = loss(input, *rest), loss(2 * input, *scaled)
     return torch.allclose(twice, once * (twice.sum() / once.sum()))
 
 
 def translation_invariant(loss: Values, input: Tensor, *rest: Tensor) -> bool:
-    """Prediction and target may be moved together."""
+    """All points may be moved together."""
     if not alike(input, *rest):
         return False
-    return torch.allclose(loss(input + 1, rest[0] + 1), loss(input, *rest))
+    moved = [x + 1 if alike(input, x) else x for x in rest]
+    return torch.allclose(loss(input + 1, *moved), loss(input, *rest))
 
 
 def alike(input: Tensor, *rest: Tensor) -> bool:
-    """Whether the only other argument is another point of the same space.
+    """Whether the second argument is another point of the same space.
 
     A target of two values only is a label, and no prediction.
     """
     return (
-        len(rest) == 1
+        len(rest) > 0
         and input.shape == rest[0].shape
         and input.dtype == rest[0].dtype
         and rest[0].unique().numel() > 2

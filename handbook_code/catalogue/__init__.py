@@ -6,6 +6,7 @@ from handbook_code.catalogue.classification import (
     overlap,
     probabilistic,
 )
+from handbook_code.catalogue.metric import euclidean
 from handbook_code.catalogue.regression import boxes, pointwise
 
 CATALOGUE: tuple[Loss, ...] = (
@@ -44,6 +45,9 @@ CATALOGUE: tuple[Loss, ...] = (
     overlap.penalty_dice,
     overlap.lovasz_hinge,
     overlap.lovasz_softmax,
+    euclidean.contrastive,
+    euclidean.triplet,
+    euclidean.info_nce,
 )
 
 __all__ = ["CATALOGUE", "Loss"]

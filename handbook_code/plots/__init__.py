@@ -38,6 +38,14 @@ from handbook_code.plots.densities import (
     two_signs,
     widths,
 )
+from handbook_code.plots.embeddings import (
+    by_distance,
+    clouds,
+    ranking,
+    shares,
+    tracks,
+    zones,
+)
 from handbook_code.plots.margins import margins, minimisers, spreads
 from handbook_code.plots.overlap import (
     balance,
@@ -80,7 +88,9 @@ __all__ = [
     "box_fields",
     "box_paths",
     "box_profiles",
+    "by_distance",
     "by_size",
+    "clouds",
     "compromise",
     "conditionals",
     "contours",
@@ -104,15 +114,19 @@ __all__ = [
     "panels",
     "precision_recall",
     "profile",
+    "ranking",
     "reliability",
     "risks",
     "segmented",
+    "shares",
     "spreads",
     "starts",
     "surprises",
+    "tracks",
     "tradeoff",
     "two_scales",
     "two_signs",
     "weights",
     "widths",
+    "zones",
 ]

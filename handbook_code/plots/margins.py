@@ -1,6 +1,6 @@
 """Losses of one margin, and what they make of a probability and of noise."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 
 import matplotlib.pyplot as plt
@@ -54,6 +54,7 @@ def spreads(
     series: Mapping[str, Tensor],
     xlabel: str,
     ylabel: str,
+    names: Sequence[str] | None = None,
 ) -> None:
     """Mean and spread of the columns, side by side, one step for each x."""
     figure, ax = plt.subplots(figsize=(5.2, 2.9))
@@ -67,7 +68,7 @@ def spreads(
             color=f"C{n}",
         )  # fmt: skip
         ax.plot(place, runs.mean(1), ls=dash, lw=1, color=f"C{n}", label=label)
-    ax.set_xticks(steps, [f"{v:g}" for v in x])
+    ax.set_xticks(steps, names or [f"{v:g}" for v in x])
     ax.set(xlabel=xlabel, ylabel=ylabel)
     _legend_below(figure, ax)
 
