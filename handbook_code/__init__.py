@@ -8,6 +8,16 @@ from handbook_code.classification.margin import (
     smoothed_hinge_loss,
     squared_hinge_loss,
 )
+from handbook_code.metric.angular import (
+    AdaFace,
+    ArcFace,
+    CosFace,
+    SphereFace,
+    adaface_loss,
+    arcface_loss,
+    cosface_loss,
+    sphereface_loss,
+)
 from handbook_code.regression.pointwise import (
     huber_loss,
     log_cosh_loss,
@@ -33,5 +43,13 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "smoothed_hinge_loss",
     "ramp_loss",
     "exponential_loss",
+    "sphereface_loss",
+    "cosface_loss",
+    "arcface_loss",
+    "adaface_loss",
+    "SphereFace",
+    "CosFace",
+    "ArcFace",
+    "AdaFace",
     "Criterion",
 ]

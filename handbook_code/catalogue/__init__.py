@@ -2,6 +2,7 @@
 
 from handbook_code.catalogue._loss import Loss
 from handbook_code.catalogue.classification import margin
+from handbook_code.catalogue.metric import angular
 from handbook_code.catalogue.regression import pointwise
 
 CATALOGUE: tuple[Loss, ...] = (
@@ -17,6 +18,10 @@ CATALOGUE: tuple[Loss, ...] = (
     margin.smoothed_hinge,
     margin.ramp,
     margin.exponential,
+    angular.sphereface,
+    angular.cosface,
+    angular.arcface,
+    angular.adaface,
 )
 
 __all__ = ["CATALOGUE", "Loss"]
