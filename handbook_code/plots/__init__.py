@@ -10,6 +10,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+from handbook_code.plots.angles import clouds, target_logits, territories
 from handbook_code.plots.curves import (
     against,
     descents,
@@ -47,6 +48,7 @@ set_matplotlib_formats("svg", metadata={"Date": None})
 __all__ = [
     "against",
     "bands",
+    "clouds",
     "compromise",
     "conditionals",
     "descents",
@@ -65,6 +67,8 @@ __all__ = [
     "profile",
     "risks",
     "spreads",
+    "target_logits",
+    "territories",
     "tradeoff",
     "two_scales",
     "two_signs",
