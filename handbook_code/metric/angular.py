@@ -4,6 +4,9 @@ Cross-entropies of cosines, in which the class itself counts for less.
 """
 
 import math
+from collections.abc import Callable
+from inspect import signature
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -261,23 +264,39 @@ def adaface_loss(
 
 
 class _Centers(nn.Module):
-    """Owns one direction for each class."""
+    """A loss, its options as attributes, and one direction for each class."""
 
-    def __init__(self, features: int, classes: int, **keywords: object):
+    loss: Callable[..., Tensor]
+
+    def __init__(self, features: int, classes: int, **keywords: Any):
         super().__init__()
         check_count(features=features, classes=classes)
         directed = directions(torch.randn(classes, features))
         self.centers = nn.Parameter(directed)
-        self.keywords = tuple(keywords)
-        for name, value in keywords.items():
-            setattr(self, name, value)
+        known = {
+            name: parameter.default
+            for name, parameter in signature(self.loss).parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY
+        }
+        for name in keywords.keys() - known.keys():
+            raise TypeError(
+                f"{name}: expected a keyword argument of "
+                f"{self.loss.__name__} ({', '.join(known)}), got {name!r}"
+            )
+        self.keywords = tuple(known)
+        for name, default in known.items():
+            self._keep(name, keywords.get(name, default))
 
-    def options(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in self.keywords}
+    def _keep(self, name: str, value: Any) -> None:
+        setattr(self, name, value)
+
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        options = {name: getattr(self, name) for name in self.keywords}
+        return self.loss(embeddings, self.centers, labels, **options)
 
     def extra_repr(self) -> str:
         classes, features = self.centers.shape
-        options = (f"{n}={v!r}" for n, v in self.options().items())
+        options = (f"{n}={getattr(self, n)!r}" for n in self.keywords)
         return ", ".join([f"{features}, {classes}", *options])
 
 
@@ -287,9 +306,8 @@ class SphereFace(_Centers):
     Args:
         features: D, the length of an embedding.
         classes: K. The centers start in random directions.
-        m: a whole number ≥ 1 that multiplies the angle.
-        blend: λ ≥ 0. It is an attribute: the training loop lowers it.
-        reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+        keywords: m, blend and reduction of the loss. They are attributes:
+            the training loop lowers ``blend``.
 
     >>> criterion = SphereFace(2, 10, blend=1000.0)
     >>> criterion.blend = 5.0  # later
@@ -297,23 +315,7 @@ class SphereFace(_Centers):
     SphereFace(2, 10, m=4, blend=5.0, reduction='mean')
     """
 
-    def __init__(
-        self,
-        features: int,
-        classes: int,
-        *,
-        m: int = 4,
-        blend: float = 0.0,
-        reduction: str = "mean",
-    ):
-        super().__init__(
-            features, classes, m=m, blend=blend, reduction=reduction
-        )
-
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        return sphereface_loss(
-            embeddings, self.centers, labels, **self.options()
-        )
+    loss = staticmethod(sphereface_loss)
 
 
 class CosFace(_Centers):
@@ -322,27 +324,13 @@ class CosFace(_Centers):
     Args:
         features: D, the length of an embedding.
         classes: K. The centers start in random directions.
-        s: s > 0, the length that all embeddings are given.
-        m: m ≥ 0, the margin, in units of the cosine.
-        reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+        keywords: s, m and reduction of the loss. They are attributes.
 
     >>> CosFace(2, 10, s=30.0)
     CosFace(2, 10, s=30.0, m=0.35, reduction='mean')
     """
 
-    def __init__(
-        self,
-        features: int,
-        classes: int,
-        *,
-        s: float = 64.0,
-        m: float = 0.35,
-        reduction: str = "mean",
-    ):
-        super().__init__(features, classes, s=s, m=m, reduction=reduction)
-
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        return cosface_loss(embeddings, self.centers, labels, **self.options())
+    loss = staticmethod(cosface_loss)
 
 
 class ArcFace(_Centers):
@@ -351,28 +339,14 @@ class ArcFace(_Centers):
     Args:
         features: D, the length of an embedding.
         classes: K. The centers start in random directions.
-        s: s > 0, the length that all embeddings are given.
-        m: the margin in radians, from 0 to below π.
-        reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+        keywords: s, m and reduction of the loss. They are attributes.
 
     >>> criterion = ArcFace(2, 10)
     >>> criterion(torch.randn(4, 2), torch.tensor([3, 1, 4, 1])).shape
     torch.Size([])
     """
 
-    def __init__(
-        self,
-        features: int,
-        classes: int,
-        *,
-        s: float = 64.0,
-        m: float = 0.5,
-        reduction: str = "mean",
-    ):
-        super().__init__(features, classes, s=s, m=m, reduction=reduction)
-
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        return arcface_loss(embeddings, self.centers, labels, **self.options())
+    loss = staticmethod(arcface_loss)
 
 
 class AdaFace(_Centers):
@@ -386,13 +360,9 @@ class AdaFace(_Centers):
     Args:
         features: D, the length of an embedding.
         classes: K. The centers start in random directions.
-        s: s > 0, the length that all embeddings are given.
-        m: the margin, from 0 to below π.
-        h: h ≥ 0, ẑ at one standard deviation above the mean.
-        norm_mean: where the average of the lengths starts.
-        norm_std: where that of their standard deviations starts.
         momentum: from 0 to 1, what one batch counts for.
-        reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+        keywords: s, m, h and reduction of the loss, as attributes, and
+            norm_mean and norm_std, where the averages start, as buffers.
 
     >>> criterion = AdaFace(2, 10)
     >>> x = torch.tensor([[3.0, 4.0], [6.0, 8.0], [9.0, 12.0]])
@@ -401,53 +371,41 @@ class AdaFace(_Centers):
     (tensor(10.), tensor(5.))
     """
 
+    loss = staticmethod(adaface_loss)
+
     def __init__(
         self,
         features: int,
         classes: int,
         *,
-        s: float = 64.0,
-        m: float = 0.4,
-        h: float = 0.333,
-        norm_mean: float | None = None,
-        norm_std: float | None = None,
         momentum: float = 0.01,
-        reduction: str = "mean",
+        **keywords: Any,
     ):
         check_unit_interval(momentum=momentum)
-        super().__init__(features, classes, s=s, m=m, h=h, reduction=reduction)
+        super().__init__(features, classes, **keywords)
         self.momentum = momentum
-        for name, start in (("norm_mean", norm_mean), ("norm_std", norm_std)):
-            if start is not None:
-                check_nonnegative(**{name: start})
-            value = math.nan if start is None else float(start)
-            self.register_buffer(name, torch.tensor(value))
+
+    def _keep(self, name: str, value: Any) -> None:
+        if not name.startswith("norm_"):
+            return super()._keep(name, value)
+        if value is not None:
+            check_nonnegative(**{name: value})
+        start = math.nan if value is None else float(value)
+        self.register_buffer(name, torch.tensor(start))
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         _check(embeddings, self.centers, labels)
         _, x = widen(embeddings.detach())
-        batch = _moments((x * directions(x)).sum(dim=-1))
-        known = [
-            torch.where(old.isnan(), new, old)
-            for old, new in zip(
-                (self.norm_mean, self.norm_std), batch, strict=True
-            )
-        ]
+        batch = torch.stack(_moments((x * directions(x)).sum(dim=-1)))
+        known = torch.stack([self.norm_mean, self.norm_std])
+        known = torch.where(known.isnan(), batch, known)
         if self.training and len(embeddings) > 1:
-            known = [
-                old + self.momentum * (new - old)
-                for old, new in zip(known, batch, strict=True)
-            ]
+            known = known + self.momentum * (batch - known)
             self.norm_mean.copy_(known[0])
             self.norm_std.copy_(known[1])
-        return adaface_loss(
-            embeddings,
-            self.centers,
-            labels,
-            norm_mean=known[0],
-            norm_std=known[1],
-            **self.options(),
-        )
+        options = {name: getattr(self, name) for name in self.keywords}
+        options |= {"norm_mean": known[0], "norm_std": known[1]}
+        return self.loss(embeddings, self.centers, labels, **options)
 
 
 def _check(

@@ -179,6 +179,14 @@ def test_a_module_refuses_no_classes_and_other_embeddings(module):
         module(6, 9)(torch.ones(4, 5), torch.zeros(4, dtype=torch.long))
 
 
+@every_module
+def test_a_module_names_the_options_it_knows(module):
+    with pytest.raises(
+        TypeError, match=r"^margin: expected a keyword argument of .* 'margin"
+    ):
+        module(6, 9, margin=0.5)
+
+
 def test_the_schedule_of_sphereface_is_an_attribute(batch):
     x, centers, labels = batch
     criterion = SphereFace(5, 7, blend=1000.0).double()
