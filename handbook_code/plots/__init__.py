@@ -10,7 +10,12 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-from handbook_code.plots.angles import clouds, target_logits, territories
+from handbook_code.plots.angles import (
+    clouds,
+    groups,
+    target_logits,
+    territories,
+)
 from handbook_code.plots.curves import (
     against,
     descents,
@@ -57,6 +62,7 @@ __all__ = [
     "fits",
     "fitted",
     "grid",
+    "groups",
     "hollow",
     "in_company",
     "intervals",

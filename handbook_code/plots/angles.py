@@ -97,3 +97,18 @@ def clouds(panels: Mapping[str, tuple[Tensor, Tensor, Tensor]]) -> None:
         ax.set(title=title, xticks=[], yticks=[], aspect="equal")
         ax.set(xlim=(-1.15 * far, 1.15 * far), ylim=(-1.15 * far, 1.15 * far))
     plt.show()
+
+
+def groups(panels: Mapping[str, Mapping[str, Tensor]], xlabel: str) -> None:
+    """Mean and deviation of runs, a row for each name."""
+    _, axes = plt.subplots(1, len(panels), sharey=True, squeeze=False)
+    for ax, (title, series) in zip(axes[0], panels.items(), strict=True):
+        for n, runs in enumerate(series.values()):
+            ax.errorbar(
+                runs.mean(), -n, xerr=runs.std(), fmt="o", ms=4, capsize=2,
+                color=f"C{n % 6}",
+            )  # fmt: skip
+        ax.set(title=title, xlabel=xlabel, ylim=(0.6 - len(series), 0.4))
+        ax.set_xlim(left=0)
+        ax.set_yticks([-n for n in range(len(series))], list(series))
+    plt.show()
