@@ -266,7 +266,7 @@ def adaface_loss(
 class _Centers(nn.Module):
     """A loss, its options as attributes, and one direction for each class."""
 
-    loss: Callable[..., Tensor]
+    _loss: Callable[..., Tensor]
 
     def __init__(self, features: int, classes: int, **keywords: Any):
         super().__init__()
@@ -275,13 +275,13 @@ class _Centers(nn.Module):
         self.centers = nn.Parameter(directed)
         known = {
             name: parameter.default
-            for name, parameter in signature(self.loss).parameters.items()
+            for name, parameter in signature(self._loss).parameters.items()
             if parameter.kind is parameter.KEYWORD_ONLY
         }
         for name in keywords.keys() - known.keys():
             raise TypeError(
                 f"{name}: expected a keyword argument of "
-                f"{self.loss.__name__} ({', '.join(known)}), got {name!r}"
+                f"{self._loss.__name__} ({', '.join(known)}), got {name!r}"
             )
         self.keywords = tuple(known)
         for name, default in known.items():
@@ -292,7 +292,7 @@ class _Centers(nn.Module):
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         options = {name: getattr(self, name) for name in self.keywords}
-        return self.loss(embeddings, self.centers, labels, **options)
+        return self._loss(embeddings, self.centers, labels, **options)
 
     def extra_repr(self) -> str:
         classes, features = self.centers.shape
@@ -315,7 +315,7 @@ class SphereFace(_Centers):
     SphereFace(2, 10, m=4, blend=5.0, reduction='mean')
     """
 
-    loss = staticmethod(sphereface_loss)
+    _loss = staticmethod(sphereface_loss)
 
 
 class CosFace(_Centers):
@@ -330,7 +330,7 @@ class CosFace(_Centers):
     CosFace(2, 10, s=30.0, m=0.35, reduction='mean')
     """
 
-    loss = staticmethod(cosface_loss)
+    _loss = staticmethod(cosface_loss)
 
 
 class ArcFace(_Centers):
@@ -346,7 +346,7 @@ class ArcFace(_Centers):
     torch.Size([])
     """
 
-    loss = staticmethod(arcface_loss)
+    _loss = staticmethod(arcface_loss)
 
 
 class AdaFace(_Centers):
@@ -371,7 +371,7 @@ class AdaFace(_Centers):
     (tensor(10.), tensor(5.))
     """
 
-    loss = staticmethod(adaface_loss)
+    _loss = staticmethod(adaface_loss)
 
     def __init__(
         self,
@@ -405,7 +405,7 @@ class AdaFace(_Centers):
             self.norm_std.copy_(known[1])
         options = {name: getattr(self, name) for name in self.keywords}
         options |= {"norm_mean": known[0], "norm_std": known[1]}
-        return self.loss(embeddings, self.centers, labels, **options)
+        return self._loss(embeddings, self.centers, labels, **options)
 
 
 def _check(
@@ -445,7 +445,7 @@ def _products(x: Tensor, w: Tensor) -> Tensor:
 def _angle(u: Tensor, w: Tensor) -> Tensor:
     """Of unit vectors, as Kahan computes it; 90° where one is zero.
 
-    acos has no slope at 0 and π, and sees no angle below 3e-4 in float32.
+    acos has no slope at 0 and π, and sees no angle below 2e-4 in float32.
     """
     apart = _root(((u - w) ** 2).sum(dim=-1))
     along = _root(((u + w) ** 2).sum(dim=-1))
