@@ -285,6 +285,9 @@ def quantile_loss(
     return reduce(torch.maximum(-tau * r, (1 - tau) * r), reduction, dtype)
 
 
+
+
+
 def _root_mean_square(r: Tensor) -> Tensor:
     """√(mean r²), with a zero gradient where every residual is zero."""
     if r.numel() == 0:

@@ -64,7 +64,9 @@ rmse = Loss(
     function=rmse_loss,
     arguments=(predicted, observed),
     coupled=True,
-    formula=sqrt(Sum((predicted[i] - observed[i]) ** 2, (i, 0, N - 1)) / N),
+    formula=sqrt(
+        Sum((predicted[i] - observed[i]) ** 2, (i, 0, N - 1)) / N
+    ),
     sizes={N: 4},
     properties=mae.properties,
     reference="gauss1823combinationis",
@@ -115,7 +117,8 @@ huber = Loss(
     properties=frozenset(ONE_RESIDUAL | {"lipschitz", "differentiable"}),
     noise=(
         "Gaussian with Laplace tails",
-        sqrt(2 * pi) * erf(delta / sqrt(2)) + 2 * exp(-(delta**2) / 2) / delta,
+        sqrt(2 * pi) * erf(delta / sqrt(2))
+        + 2 * exp(-(delta**2) / 2) / delta,
     ),
     lacks={
         "forward over reverse": "torch's huber_loss_backward has no "
