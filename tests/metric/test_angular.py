@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import naive
+import naive_angular
 from handbook_code import (
     adaface_loss,
     arcface_loss,
@@ -107,7 +107,7 @@ def test_pytorch_metric_learning_s_arcface_is_nan_at_its_centre():
 def test_sphereface_is_the_paper_s(m, blend, batch):
     ours = sphereface_loss(*batch, m=m, blend=blend, reduction="none")
     torch.testing.assert_close(
-        ours.cpu(), naive.sphereface(*batch, m=m, blend=blend)
+        ours.cpu(), naive_angular.sphereface(*batch, m=m, blend=blend)
     )
 
 
@@ -115,8 +115,8 @@ def test_sphereface_is_the_paper_s(m, blend, batch):
 @pytest.mark.parametrize("m", [0.0, 0.5, 1.2])
 def test_cosface_and_arcface_are_the_papers(s, m, batch):
     for loss, expected in (
-        (cosface_loss, naive.cosface),
-        (arcface_loss, naive.arcface),
+        (cosface_loss, naive_angular.cosface),
+        (arcface_loss, naive_angular.arcface),
     ):
         ours = loss(*batch, s=s, m=m, reduction="none")
         torch.testing.assert_close(ours.cpu(), expected(*batch, s=s, m=m))
@@ -128,7 +128,7 @@ def test_adaface_is_the_paper_s(known, m, h, batch):
     """With the moments of the batch (the unbiased deviation), or given."""
     given = {f"norm_{name}": value for name, value in known.items()}
     ours = adaface_loss(*batch, m=m, h=h, **given, reduction="none")
-    expected = naive.adaface(*batch, s=64.0, m=m, h=h, **known)
+    expected = naive_angular.adaface(*batch, s=64.0, m=m, h=h, **known)
     torch.testing.assert_close(ours.cpu(), expected)
     tensors = {name: torch.tensor(value) for name, value in given.items()}
     again = adaface_loss(*batch, m=m, h=h, **tensors, reduction="none")

@@ -134,6 +134,7 @@ adaface = Loss(
         length[i]: sqrt(squares(x, i)),
     },
     held=frozenset({quality[i]}),
+    lacks={"gradcheck": "its gradient takes ẑ for a constant"},
     keywords={"norm_mean": mu, "norm_std": sigma},
     domain=CLASSES
     | {s: (1, 8), m: (0, 1), h: (0.2, 1), mu: (2, 3), sigma: (0.5, 2)},
