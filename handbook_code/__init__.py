@@ -31,6 +31,16 @@ from handbook_code.classification.probabilistic import (
     poly_loss,
     softmax_focal_loss,
 )
+from handbook_code.metric.angular import (
+    AdaFace,
+    ArcFace,
+    CosFace,
+    SphereFace,
+    adaface_loss,
+    arcface_loss,
+    cosface_loss,
+    sphereface_loss,
+)
 from handbook_code.metric.euclidean import (
     contrastive_loss,
     info_nce_loss,
@@ -97,5 +107,13 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "contrastive_loss",
     "triplet_loss",
     "info_nce_loss",
+    "sphereface_loss",
+    "cosface_loss",
+    "arcface_loss",
+    "adaface_loss",
+    "SphereFace",
+    "CosFace",
+    "ArcFace",
+    "AdaFace",
     "Criterion",
 ]

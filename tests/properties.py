@@ -62,6 +62,11 @@ def homogeneous(loss: Values, input: Tensor, *rest: Tensor) -> bool:
     return torch.allclose(twice, once * (twice.sum() / once.sum()))
 
 
+def scale_invariant(loss: Values, input: Tensor, *rest: Tensor) -> bool:
+    """The length of the prediction does not count."""
+    return torch.allclose(loss(2 * input, *rest), loss(input, *rest))
+
+
 def translation_invariant(loss: Values, input: Tensor, *rest: Tensor) -> bool:
     """All points may be moved together."""
     if not alike(input, *rest):
@@ -118,6 +123,7 @@ PROPERTIES: dict[str, Callable[..., bool]] = {
         differentiable,
         smooth,
         homogeneous,
+        scale_invariant,
         translation_invariant,
     )
 }

@@ -6,7 +6,7 @@ from handbook_code.catalogue.classification import (
     overlap,
     probabilistic,
 )
-from handbook_code.catalogue.metric import euclidean
+from handbook_code.catalogue.metric import angular, euclidean
 from handbook_code.catalogue.regression import boxes, pointwise
 
 CATALOGUE: tuple[Loss, ...] = (
@@ -48,6 +48,10 @@ CATALOGUE: tuple[Loss, ...] = (
     euclidean.contrastive,
     euclidean.triplet,
     euclidean.info_nce,
+    angular.sphereface,
+    angular.cosface,
+    angular.arcface,
+    angular.adaface,
 )
 
 __all__ = ["CATALOGUE", "Loss"]

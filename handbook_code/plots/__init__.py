@@ -10,6 +10,12 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+from handbook_code.plots.angles import (
+    groups,
+    plane_clouds,
+    target_logits,
+    territories,
+)
 from handbook_code.plots.boxes import (
     around,
     box_errors,
@@ -103,6 +109,7 @@ __all__ = [
     "fitted",
     "gains",
     "grid",
+    "groups",
     "growing",
     "harmony",
     "hollow",
@@ -112,6 +119,7 @@ __all__ = [
     "minimisers",
     "noises",
     "panels",
+    "plane_clouds",
     "precision_recall",
     "profile",
     "ranking",
@@ -122,6 +130,8 @@ __all__ = [
     "spreads",
     "starts",
     "surprises",
+    "target_logits",
+    "territories",
     "tracks",
     "tradeoff",
     "two_scales",

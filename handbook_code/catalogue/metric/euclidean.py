@@ -84,6 +84,6 @@ info_nce = Loss(
     keywords={"temperature": tau},
     sizes={N: 3, D: 2},
     domain={tau: (0.05, 2)},
-    properties=frozenset({"homogeneous"}),
+    properties=frozenset({"homogeneous", "scale invariant"}),
     reference="oord2018representation",
 )
