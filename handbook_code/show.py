@@ -84,6 +84,21 @@ def noise(*losses: Loss) -> Markdown:
     return _table(table)
 
 
+def contents(*losses: Loss) -> Markdown:
+    """Where each loss stands: its part, its chapter, and a link to it."""
+    table = [["part", "chapter", "losses"], ["---"] * 3]
+    places = dict.fromkeys(loss.chapter for loss in losses)
+    for place in places:
+        part, chapter = place.split("/")
+        links = (
+            f"[`{loss.name}`](#{loss.name.replace('_', '-')})"
+            for loss in losses
+            if loss.chapter == place
+        )
+        table.append([part, chapter, " · ".join(links)])
+    return _table(table)
+
+
 def progress(steps: Iterable, label: str) -> Iterable:
     """A bar for a cell that takes long; silent in builds and in tests."""
     silent = "HANDBOOK_SILENT" in os.environ

@@ -52,6 +52,7 @@ from handbook_code.plots.embeddings import (
     tracks,
     zones,
 )
+from handbook_code.plots.kinships import answers, kinships
 from handbook_code.plots.margins import margins, minimisers, spreads
 from handbook_code.plots.overlap import (
     balance,
@@ -86,6 +87,7 @@ set_matplotlib_formats("svg", metadata={"Date": None})
 
 __all__ = [
     "against",
+    "answers",
     "around",
     "balance",
     "bands",
@@ -115,6 +117,7 @@ __all__ = [
     "hollow",
     "in_company",
     "intervals",
+    "kinships",
     "margins",
     "minimisers",
     "noises",
