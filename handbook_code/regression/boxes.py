@@ -263,7 +263,8 @@ def siou_loss(
     Returns:
         The loss, from 0 to 2 − e⁻² + (1 − e⁻¹)^θ. It has a ridge where the
         centres are level (Δx = 0 or Δy = 0); there the slope of Λ is taken
-        to be 0.
+        to be 0. As in EIoU, a negative side is not cut off where sides are
+        compared.
 
     Raises:
         TypeError: if a tensor is not floating-point, or θ not a number.
