@@ -241,8 +241,8 @@ def focal_tversky_loss(
     tp, fp, fn = counts(p, t, per_image, per_class)
     wrong = alpha * fp + beta * fn
     tversky = share(wrong, tp + wrong + smooth)
-    some = tversky > 0
-    # A root of zero would have an infinite slope.
+    # A root of zero would have an infinite slope. NaN stays NaN.
+    some = ~(tversky <= 0)
     root = torch.where(some, tversky, 1) ** (1 / gamma)
     return reduce(torch.where(some, root, 0), reduction, dtype)
 

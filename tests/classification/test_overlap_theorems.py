@@ -297,3 +297,19 @@ def test_ties_have_one_gradient(device):
     # 1/2, 2/3, 1, 1 of the pixels named are wrong after each.
     expected = torch.tensor([[[-1 / 2, 1 / 6, -1 / 3, 0]]])
     torch.testing.assert_close(slope, expected)
+
+
+@pytest.mark.parametrize("gamma", [4 / 3, 0.5])
+def test_focal_tversky_does_not_hide_nan(gamma, device):
+    probs = torch.full((1, 1, 4), float("nan"), device=device)
+    target = torch.ones(1, 4, device=device)
+    assert focal_tversky_loss(probs, target, gamma=gamma).isnan()
+
+
+def test_focal_tversky_of_probabilities_a_rounding_above_one(device):
+    probs = torch.full((1, 1, 4), 1 + 1e-7, device=device)
+    target = torch.ones(1, 4, device=device)
+    probs.requires_grad_()
+    loss = focal_tversky_loss(probs, target)
+    loss.backward()
+    assert loss == 0 and probs.grad.isfinite().all()
