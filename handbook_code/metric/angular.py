@@ -228,7 +228,8 @@ def adaface_loss(
             ``"sum"``.
 
     Returns:
-        The loss, ≥ 0. The angle θ − m ẑ is clipped to [0, π]. With the
+        The loss, ≥ 0. The angle θ − m ẑ is clipped to [0, π]; where it is,
+        and at θ = 0 and θ = π, the target has the gradient 0. With the
         statistics of a batch of one, ẑ = 0. A zero vector is taken to be at
         90° from all others.
 
@@ -417,7 +418,7 @@ def _check(
         raise ValueError(
             f"embeddings: expected (N, D), got {tuple(embeddings.shape)}"
         )
-    if centers.shape[1:] != embeddings.shape[1:]:
+    if centers.shape[1:] != embeddings.shape[1:] or len(centers) == 0:
         raise ValueError(
             f"centers: expected one row for each class, of the length of "
             f"embeddings, (K, {embeddings.shape[1]}), "
