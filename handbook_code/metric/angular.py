@@ -418,7 +418,7 @@ def _check(
         raise ValueError(
             f"embeddings: expected (N, D), got {tuple(embeddings.shape)}"
         )
-    if centers.shape[1:] != embeddings.shape[1:] or len(centers) == 0:
+    if centers.shape[1:] != embeddings.shape[1:]:
         raise ValueError(
             f"centers: expected one row for each class, of the length of "
             f"embeddings, (K, {embeddings.shape[1]}), "

@@ -167,11 +167,6 @@ def test_no_intermediate_is_of_n_k_d_numbers(loss):
             r"embeddings, \(K, 5\), got \(5, 7\)",
         ),
         (
-            {"centers": torch.ones(0, 5)},
-            ValueError,
-            r"centers: expected one row for each class, .* got \(0, 5\)",
-        ),
-        (
             {"embeddings": torch.ones(5)},
             ValueError,
             r"embeddings: expected \(N, D\), got \(5,\)",
