@@ -22,7 +22,7 @@ from handbook_code._checks import (
     check_shape,
     check_unit_interval,
 )
-from handbook_code._reduce import reduce, widen
+from handbook_code._reduce import no_autocast, reduce, widen
 from handbook_code.metric._directions import directions
 
 
@@ -439,7 +439,7 @@ def _check_radians(m: float) -> None:
 
 
 def _products(x: Tensor, w: Tensor) -> Tensor:
-    with torch.autocast(x.device.type, enabled=False):
+    with no_autocast(x):
         return x @ w.T
 
 
