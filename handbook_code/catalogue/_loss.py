@@ -142,11 +142,14 @@ class Loss:
 
         return spell(self.formula, 0)
 
-    def at(self, sizes: Mapping[sp.Symbol, int]) -> sp.Expr:
-        """The formula in full, of that size, every sum written out."""
-        arrays = {a.label: a for a in self.in_full.atoms(sp.IndexedBase)}
+    def at(
+        self, sizes: Mapping[sp.Symbol, int], *, in_full: bool = True
+    ) -> sp.Expr:
+        """The formula of that size, sums and abbreviations written out."""
+        formula = self.in_full if in_full else self.formula
+        arrays = {a.label: a for a in formula.atoms(sp.IndexedBase)}
         return (
-            self.in_full.subs(sizes)
+            formula.subs(sizes)
             .doit()
             .replace(  # z of shape (3,) by the z of shape (K,) that it was
                 lambda e: isinstance(e, sp.Indexed),
