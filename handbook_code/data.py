@@ -13,23 +13,11 @@ def nuclei() -> tuple[np.ndarray, np.ndarray]:
     A picture of the Data Science Bowl 2018 with the masks of its annotators,
     from the package stardist.
     """
-    return _nuclei("2d")
-
-
-def nuclei_3d() -> tuple[np.ndarray, np.ndarray]:
-    """Simulated nuclei in a volume, and for each voxel the nucleus or 0.
-
-    From the package stardist.
-    """
-    return _nuclei("3d")
-
-
-def _nuclei(kind: str) -> tuple[np.ndarray, np.ndarray]:
     package = find_spec("stardist")
     if package is None:
         raise ModuleNotFoundError(
-            "the pictures of nuclei are in the package stardist: "
+            "the picture of nuclei is in the package stardist: "
             "pip install --no-deps stardist"
         )
     folder = Path(package.origin).parent / "data" / "images"
-    return tuple(imread(folder / f"{n}{kind}.tif") for n in ("img", "mask"))
+    return imread(folder / "img2d.tif"), imread(folder / "mask2d.tif")
