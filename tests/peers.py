@@ -13,6 +13,13 @@ from types import ModuleType
 import pytest
 import torch
 
+BUILT_ON_TORCHVISION = (
+    "torchvision",
+    "lightly",
+    "piq",
+    "timm",
+    "torchmetrics",
+)
 OPERATORS = (
     "nms",
     "qnms",
@@ -32,7 +39,7 @@ OPERATORS = (
 def peer(name: str) -> ModuleType:
     """Import a peer's module, or skip the test where it is not installed."""
     package = name.split(".")[0]
-    if package in ("torchvision", "timm", "torchmetrics", "lightly"):
+    if package in BUILT_ON_TORCHVISION:
         _declare_operators()
     if package == "segmentation_models_pytorch":
         _without_its_models(package)
