@@ -16,6 +16,7 @@ import torch
 BUILT_ON_TORCHVISION = (
     "torchvision",
     "lightly",
+    "lpips",
     "piq",
     "timm",
     "torchmetrics",
