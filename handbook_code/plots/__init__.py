@@ -24,6 +24,7 @@ from handbook_code.plots.boxes import (
     box_profiles,
     enclosures,
 )
+from handbook_code.plots.combining import fronts, pulls, reach
 from handbook_code.plots.curves import (
     against,
     descents,
@@ -109,6 +110,7 @@ __all__ = [
     "fading",
     "fits",
     "fitted",
+    "fronts",
     "gains",
     "grid",
     "groups",
@@ -125,7 +127,9 @@ __all__ = [
     "plane_clouds",
     "precision_recall",
     "profile",
+    "pulls",
     "ranking",
+    "reach",
     "reliability",
     "risks",
     "segmented",
