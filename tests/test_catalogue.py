@@ -66,11 +66,31 @@ def test_gradient_agrees_with_derivative(loss, generator):
         torch.testing.assert_close(value.grad.cpu(), expected)
 
 
+def points_first(loss, function, arguments):
+    """Widths go last, with an axis more, and so are alike to no point."""
+    wide = [argument in loss.widths for argument in loss.tensor_arguments]
+    order = sorted(range(len(wide)), key=wide.__getitem__)
+
+    def reordered(*tensors):
+        back = dict(zip(order, tensors, strict=True))
+        return function(
+            *(
+                back[n].squeeze(-1) if wide[n] else back[n]
+                for n in range(len(order))
+            )
+        )
+
+    return reordered, [
+        arguments[n].unsqueeze(-1) if wide[n] else arguments[n] for n in order
+    ]
+
+
 @every_loss
 @pytest.mark.parametrize("name", PROPERTIES)
 def test_property_is_claimed_exactly_if_it_holds(loss, name, generator):
     arguments = loss.tensors(loss.sample(1_000, generator))
     values = partial(loss, **loss.options(generator))
+    values, arguments = points_first(loss, values, arguments)
     assert PROPERTIES[name](values, *arguments) == (name in loss.properties)
 
 
@@ -276,7 +296,12 @@ def test_mixed_devices_are_refused(loss, generator):
 @every_loss
 def test_integers_are_refused(loss, generator):
     first, *rest = loss.call(3, generator)
-    name = next(iter(inspect.signature(loss.function).parameters))
+    names = inspect.signature(loss.function).parameters
+    name = next(  # of the first that is no network
+        name
+        for name, network in zip(names, loss.networks, strict=False)
+        if network is None
+    )
     for wrong, got in ((first.long(), "torch.int64"), ([0.0], "list")):
         with pytest.raises(TypeError, match=rf"^{name}: expected .* {got}$"):
             loss.apply(wrong, *rest)
@@ -285,12 +310,10 @@ def test_integers_are_refused(loss, generator):
 @every_loss
 def test_a_criterion_is_the_loss(loss, generator):
     arguments, options = loss.call(20, generator), loss.options(generator)
-    given = dict(
-        zip(loss.given, arguments[len(loss.arguments) :], strict=True)
-    )
-    criterion = Criterion(loss.function, **given, **options)
+    positional, given = loss.split(*arguments)
+    keywords = {**given, **loss.preset, **options}
+    criterion = Criterion(loss.function, **keywords)
     expected = loss.apply(*arguments, **options)
-    positional = arguments[: len(loss.arguments)]
     for twin in (
         criterion,
         copy.deepcopy(criterion),

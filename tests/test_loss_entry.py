@@ -10,6 +10,7 @@ import test_catalogue as suite
 from exact import exact, exact_slope
 from handbook_code._reduce import reduce
 from handbook_code.catalogue import Loss
+from properties import PROPERTIES
 
 x, y, n, a = sp.symbols("x y n a", real=True)
 w = Symbol("w", positive=True)
@@ -125,6 +126,8 @@ def test_a_stochastic_loss_of_a_network_is_given_both(generator):
     )
     assert loss.variables == (n, x)
     assert_agrees(loss, generator)
+    suite.test_compile_captures_the_whole_loss(loss, generator)
+    suite.test_a_criterion_is_the_loss(loss, generator)
 
 
 def scaled(x, scale, *, delta=1.0, reduction="mean"):
@@ -166,3 +169,85 @@ def test_classes_and_sums_are_written_out_at_a_size():
     )
     two = loss.at({K: 2, t: 1})
     assert two == log(exp(z[0]) + exp(z[1])) - z[1]
+
+
+def spread(x, width, y, *, reduction="mean"):
+    return reduce(((x - y) / width) ** 2, reduction, x.dtype)
+
+
+def test_a_width_is_no_point(generator):
+    """As a variance: points move and are exchanged without it."""
+    fields = {"arguments": (x, w, y), "formula": ((x - y) / w) ** 2}
+    holds = {"convex", "differentiable", "smooth", "symmetric"}
+    for name in PROPERTIES:
+        for widths in (frozenset(), frozenset({w})):
+            loss = entry(spread, widths=widths, **fields)
+            values, arguments = suite.points_first(
+                loss, loss, loss.tensors(loss.sample(1_000, generator))
+            )
+            found = PROPERTIES[name](values, *arguments)
+            if widths:
+                moves = {"translation invariant", "homogeneous"}
+                assert found == (name in holds | moves)
+            elif name in ("symmetric", "translation invariant"):
+                assert not found
+
+
+def scores(critic, x):
+    return critic(x).sum()
+
+
+def test_a_network_may_take_rows(generator):
+    """As a critic: two numbers go in, one comes out."""
+    b = Symbol("b", real=True)
+    network = Lambda(((a, b),), sin(a) * b)
+    points = IndexedBase("x", shape=(N, 2), real=True)
+    loss = entry(
+        scores,
+        arguments=(network, points),
+        coupled=True,
+        formula=Sum(network((points[i, 0], points[i, 1])), (i, 0, N - 1)),
+        sizes={N: 3},
+    )
+    assert_agrees(loss, generator)
+
+
+def by_features(x, y, *, extractor, reduction="mean"):
+    each = sum(
+        (f - g) ** 2 for f, g in zip(extractor(x), extractor(y), strict=True)
+    )
+    return reduce(each, reduction, x.dtype)
+
+
+def test_a_network_may_be_given_by_name(generator):
+    """As a perceptual loss its extractor, here of two maps."""
+    loss = entry(
+        by_features,
+        arguments=(x, y),
+        given={"extractor": Lambda(a, (a, sin(a)))},
+        formula=(x - y) ** 2 + (sin(x) - sin(y)) ** 2,
+    )
+    assert loss.variables == (x, y)
+    assert_agrees(loss, generator)
+    suite.test_a_criterion_is_the_loss(loss, generator)
+    suite.test_compile_captures_the_whole_loss(loss, generator)
+
+
+def demanding(x, *, scale, reduction="mean"):
+    return reduce(scale * x**2, reduction, x.dtype)
+
+
+def test_a_keyword_without_a_default_is_given_one(generator):
+    """As ε of entropic transport, where the tests take defaults."""
+    loss = entry(
+        demanding,
+        arguments=(x,),
+        formula=w * x**2,
+        keywords={"scale": w},
+        preset={"scale": 2.0},
+    )
+    assert_agrees(loss, generator)
+    (tensor,) = loss.call(5, generator)
+    expected = loss.apply(tensor, scale=2.0)
+    torch.testing.assert_close(loss.apply(tensor), expected)
+    assert loss.apply(tensor, scale=3.0) > expected

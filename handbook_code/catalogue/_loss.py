@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import Any
 
 import sympy as sp
 import torch
@@ -20,13 +21,14 @@ class Loss:
 
     ``arguments`` are what ``function`` takes, written in the variables of
     ``formula`` so that they are valid by construction: a residual loss takes
-    ``(y + r, y)``, a box is the tuple ``(a, b, a + w, b + h)``. A ``Lambda``
-    is a network: the code calls it, and so does the formula. ``given`` are
+    ``(y + r, y)``, a box is the tuple ``(a, b, a + w, b + h)``. ``given`` are
     keyword arguments that are tensors: weights, a distance map, the noise that
-    the loss would draw by itself. An ``IndexedBase`` is an array; its shape
-    may be general, ``(K,)``, and ``sizes`` says at which K the formula is
-    compared with the code. What is ``shared`` has no axis of samples, such as
-    the weights of classes: all samples of a call have the same.
+    the loss would draw by itself. A ``Lambda`` in either is a network: the
+    code calls it, and so does the formula; of a row of two numbers where its
+    signature is ``((a, b),)``. An ``IndexedBase`` is an array; its shape may
+    be general, ``(K,)``, and ``sizes`` says at which K the formula is compared
+    with the code. What is ``shared`` has no axis of samples, such as the
+    weights of classes: all samples of a call have the same.
 
     ``where`` lists the abbreviations of the formula, such as an area, each
     written in variables or in what comes after it; those in ``held`` are
@@ -35,11 +37,16 @@ class Loss:
     a variable or parameter is drawn from, if not from all real or all positive
     numbers: an interval, or a set of values.
 
+    ``preset`` holds keyword arguments for every call that draws none: those
+    without a default, and those that make a small sample a valid one.
+
     No value lies outside ``bounds``. ``share`` is what a sample counts for:
-    the mean divides by the sum of the shares. ``noise`` names the density
-    that is exp(−ρ) up to its normaliser, and gives the normaliser.
-    ``module`` makes a module that owns some of the arguments. What every loss
-    is held to and this one ``lacks`` is listed, each with its reason.
+    the mean divides by the sum of the shares. What is in ``widths``, such as
+    a variance, is no point: it stays when points are moved, scaled or
+    exchanged. ``noise`` names the density that is exp(−ρ) up to its
+    normaliser, and gives the normaliser. ``module`` makes a module that owns
+    some of the arguments. What every loss is held to and this one ``lacks``
+    is listed, each with its reason.
     """
 
     function: Callable[..., Tensor]
@@ -49,6 +56,7 @@ class Loss:
     reference: str
     bounds: tuple[sp.Expr, sp.Expr] = (sp.S.Zero, sp.oo)
     given: Mapping[str, sp.Expr] = field(default_factory=dict)
+    preset: Mapping[str, Any] = field(default_factory=dict)
     where: Mapping[sp.Expr, sp.Expr] = field(default_factory=dict)
     held: frozenset[sp.Expr] = frozenset()
     keywords: Mapping[str, sp.Symbol] = field(default_factory=dict)
@@ -59,6 +67,7 @@ class Loss:
     coupled: bool = False
     shared: frozenset[sp.Expr] = frozenset()
     share: sp.Expr = sp.S.One
+    widths: frozenset[sp.Expr] = frozenset()
     noise: tuple[str, sp.Expr] | None = None
     module: Callable[..., nn.Module] | None = None
     lacks: Mapping[str, str] = field(default_factory=dict)
@@ -69,6 +78,12 @@ class Loss:
                 f"coupled: expected True where one number is all that "
                 f"{self.name} gives, got False"
             )
+        # Here, since torch.compile cannot look into sympy.
+        networks = [
+            Network(a) if isinstance(a, sp.Lambda) else None
+            for a in (*self.arguments, *self.given.values())
+        ]
+        object.__setattr__(self, "networks", networks)
 
     @property
     def name(self) -> str:
@@ -86,17 +101,21 @@ class Loss:
     @cached_property
     def variables(self) -> tuple[sp.Expr, ...]:
         """What the arguments are written in: numbers and arrays."""
-        tensors = (a for a in self.arguments if not isinstance(a, sp.Lambda))
-        return self._unknowns(sp.Tuple(*tensors, *self.given.values()))
+        return self._unknowns(sp.Tuple(*self.tensor_arguments))
+
+    @cached_property
+    def tensor_arguments(self) -> list:
+        """Arguments that are no networks, in the order of a call."""
+        return [
+            argument
+            for argument in (*self.arguments, *self.given.values())
+            if not isinstance(argument, sp.Lambda)
+        ]
 
     @cached_property
     def is_shared(self) -> list[bool]:
         """Of every tensor of a call, whether it has no axis of samples."""
-        return [
-            argument in self.shared
-            for argument in (*self.arguments, *self.given.values())
-            if not isinstance(argument, sp.Lambda)
-        ]
+        return [argument in self.shared for argument in self.tensor_arguments]
 
     @cached_property
     def parameters(self) -> dict[str, sp.Symbol]:
@@ -159,15 +178,19 @@ class Loss:
 
     def apply(self, *tensors: Tensor, **options) -> Tensor:
         """Call the function: positional tensors first, then the given."""
+        positional, given = self.split(*tensors)
+        return self.function(
+            *positional, **{**given, **self.preset, **options}
+        )
+
+    def split(self, *tensors: Tensor) -> tuple[list, dict]:
+        """What a call has without a name, networks too, and what with one."""
         rest: Iterator[Tensor] = iter(tensors)
-        positional = [
-            sp.lambdify(a.variables, a.expr, vars(torch))
-            if isinstance(a, sp.Lambda)
-            else next(rest)
-            for a in self.arguments
-        ]
-        given = dict(zip(self.given, rest, strict=True))
-        return self.function(*positional, **given, **options)
+        each = [network or next(rest) for network in self.networks]
+        unnamed = len(self.arguments)
+        return each[:unnamed], dict(
+            zip(self.given, each[unnamed:], strict=True)
+        )
 
     def __call__(self, *tensors: Tensor, **options: float) -> Tensor:
         """One value per sample, or per batch where samples are coupled.
@@ -216,11 +239,7 @@ class Loss:
             evaluate = sp.lambdify(self.variables, argument, vars(torch))
             return evaluate(*columns)
 
-        return [
-            build(argument)
-            for argument in (*self.arguments, *self.given.values())
-            if not isinstance(argument, sp.Lambda)
-        ]
+        return [build(argument) for argument in self.tensor_arguments]
 
     def call(self, n: int, generator: torch.Generator) -> list[Tensor]:
         """Arguments of one call: ``n`` samples, or one that is a batch."""
@@ -263,6 +282,25 @@ class Loss:
                     sorted(choices), dtype=dtype, device=generator.device
                 )
                 return values[torch.randint(len(values), shape, **like)]
+
+
+class Network:
+    """A ``Lambda`` that is called with tensors, and can be pickled."""
+
+    def __init__(self, formula: sp.Lambda):
+        self.formula = formula
+        self.takes_rows = formula.signature != formula.variables
+        # Under torch's __name__ the compiler would look for it in torch.
+        names = {n: v for n, v in vars(torch).items() if n[:2] != "__"}
+        self.evaluate = sp.lambdify(formula.signature, formula.expr, names)
+
+    def __call__(self, *tensors: Tensor):
+        if self.takes_rows:
+            tensors = (tensors[0].unbind(-1),)
+        return self.evaluate(*tensors)
+
+    def __reduce__(self):
+        return Network, (self.formula,)
 
 
 def _twin(variable: sp.Expr) -> sp.Expr:
