@@ -10,6 +10,7 @@ import test_catalogue as suite
 from exact import exact, exact_slope
 from handbook_code._reduce import reduce
 from handbook_code.catalogue import Loss
+from properties import PROPERTIES
 
 x, y, n, a = sp.symbols("x y n a", real=True)
 w = Symbol("w", positive=True)
@@ -151,6 +152,28 @@ def test_a_module_may_own_an_argument(generator):
     )
     assert_agrees(loss, generator)
     suite.test_a_module_owns_arguments_and_keeps_them(loss, generator)
+
+
+def spread(x, width, y, *, reduction="mean"):
+    return reduce(((x - y) / width) ** 2, reduction, x.dtype)
+
+
+def test_a_width_is_no_point(generator):
+    """As a variance: points move and are exchanged without it."""
+    fields = {"arguments": (x, w, y), "formula": ((x - y) / w) ** 2}
+    holds = {"convex", "differentiable", "smooth", "symmetric"}
+    for name in PROPERTIES:
+        for widths in (frozenset(), frozenset({w})):
+            loss = entry(spread, widths=widths, **fields)
+            values, arguments = suite.points_first(
+                loss, loss, loss.tensors(loss.sample(1_000, generator))
+            )
+            found = PROPERTIES[name](values, *arguments)
+            if widths:
+                moves = {"translation invariant", "homogeneous"}
+                assert found == (name in holds | moves)
+            elif name in ("symmetric", "translation invariant"):
+                assert not found
 
 
 def test_classes_and_sums_are_written_out_at_a_size():

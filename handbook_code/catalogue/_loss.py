@@ -36,10 +36,12 @@ class Loss:
     numbers: an interval, or a set of values.
 
     No value lies outside ``bounds``. ``share`` is what a sample counts for:
-    the mean divides by the sum of the shares. ``noise`` names the density
-    that is exp(−ρ) up to its normaliser, and gives the normaliser.
-    ``module`` makes a module that owns some of the arguments. What every loss
-    is held to and this one ``lacks`` is listed, each with its reason.
+    the mean divides by the sum of the shares. What is in ``widths``, such as
+    a variance, is no point: it stays when points are moved, scaled or
+    exchanged. ``noise`` names the density that is exp(−ρ) up to its
+    normaliser, and gives the normaliser. ``module`` makes a module that owns
+    some of the arguments. What every loss is held to and this one ``lacks``
+    is listed, each with its reason.
     """
 
     function: Callable[..., Tensor]
@@ -59,6 +61,7 @@ class Loss:
     coupled: bool = False
     shared: frozenset[sp.Expr] = frozenset()
     share: sp.Expr = sp.S.One
+    widths: frozenset[sp.Expr] = frozenset()
     noise: tuple[str, sp.Expr] | None = None
     module: Callable[..., nn.Module] | None = None
     lacks: Mapping[str, str] = field(default_factory=dict)
