@@ -79,6 +79,12 @@ from handbook_code.plots.probabilities import (
     reliability,
     surprises,
 )
+from handbook_code.plots.reconstructions import (
+    covered,
+    exchanged,
+    kept_power,
+    likelihoods,
+)
 
 plt.style.use(str(files("handbook_code") / "handbook.mplstyle"))
 # The same picture gives the same file: no date in it, no random names.
@@ -102,10 +108,12 @@ __all__ = [
     "compromise",
     "conditionals",
     "contours",
+    "covered",
     "curves",
     "descents",
     "divergences",
     "enclosures",
+    "exchanged",
     "fading",
     "fits",
     "fitted",
@@ -117,7 +125,9 @@ __all__ = [
     "hollow",
     "in_company",
     "intervals",
+    "kept_power",
     "kinships",
+    "likelihoods",
     "margins",
     "minimisers",
     "noises",
