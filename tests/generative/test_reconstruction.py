@@ -206,7 +206,7 @@ def test_other_units_cost_a_constant(loss, triple):
 
 @both
 def test_neither_is_convex_in_both_arguments(loss):
-    """The chord between two exact descriptions lies below the graph."""
+    """The chord between two descriptions lies below the graph."""
     y = torch.zeros(1)
     here = torch.tensor([1.0]), torch.tensor([0.0])
     there = torch.tensor([2.0]), torch.tensor([0.7])
