@@ -80,6 +80,12 @@ from handbook_code.plots.probabilities import (
     reliability,
     surprises,
 )
+from handbook_code.plots.reconstructions import (
+    covered,
+    exchanged,
+    kept_power,
+    likelihoods,
+)
 
 plt.style.use(str(files("handbook_code") / "handbook.mplstyle"))
 # The same picture gives the same file: no date in it, no random names.
@@ -103,10 +109,12 @@ __all__ = [
     "compromise",
     "conditionals",
     "contours",
+    "covered",
     "curves",
     "descents",
     "divergences",
     "enclosures",
+    "exchanged",
     "fading",
     "fits",
     "fitted",
@@ -119,7 +127,9 @@ __all__ = [
     "hollow",
     "in_company",
     "intervals",
+    "kept_power",
     "kinships",
+    "likelihoods",
     "margins",
     "minimisers",
     "noises",
