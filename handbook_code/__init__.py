@@ -31,6 +31,11 @@ from handbook_code.classification.probabilistic import (
     poly_loss,
     softmax_focal_loss,
 )
+from handbook_code.generative.transport import (
+    entropic_transport,
+    sinkhorn_divergence,
+    transport_plan,
+)
 from handbook_code.metric.angular import (
     AdaFace,
     ArcFace,
@@ -115,5 +120,8 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "CosFace",
     "ArcFace",
     "AdaFace",
+    "entropic_transport",
+    "transport_plan",
+    "sinkhorn_divergence",
     "Criterion",
 ]

@@ -35,6 +35,9 @@ class Loss:
     a variable or parameter is drawn from, if not from all real or all positive
     numbers: an interval, or a set of values.
 
+    ``required`` keyword arguments have no default: where the tests call the
+    function with its defaults, they are given these values.
+
     No value lies outside ``bounds``. ``share`` is what a sample counts for:
     the mean divides by the sum of the shares. ``noise`` names the density
     that is exp(−ρ) up to its normaliser, and gives the normaliser.
@@ -52,6 +55,7 @@ class Loss:
     where: Mapping[sp.Expr, sp.Expr] = field(default_factory=dict)
     held: frozenset[sp.Expr] = frozenset()
     keywords: Mapping[str, sp.Symbol] = field(default_factory=dict)
+    required: Mapping[str, float] = field(default_factory=dict)
     sizes: Mapping[sp.Symbol, int] = field(default_factory=dict)
     domain: Mapping[sp.Expr, tuple[float, float] | set] = field(
         default_factory=dict
@@ -167,6 +171,7 @@ class Loss:
             for a in self.arguments
         ]
         given = dict(zip(self.given, rest, strict=True))
+        options = {**self.required, **options}
         return self.function(*positional, **given, **options)
 
     def __call__(self, *tensors: Tensor, **options: float) -> Tensor:
