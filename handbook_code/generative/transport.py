@@ -163,7 +163,7 @@ def sinkhorn_divergence(
     tensor(25.)
     """
     dtype, C, a, b = _problem(x, y, epsilon, a, b, None, iterations)
-    _, x, y = widen(x, y)
+    x, y = x.to(C), y.to(C)
     between = _value(C, a, b, epsilon, iterations)
     within = _value(_squares(x, x), a, a, epsilon, iterations)
     within = within + _value(_squares(y, y), b, b, epsilon, iterations)

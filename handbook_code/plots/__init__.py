@@ -79,6 +79,7 @@ from handbook_code.plots.probabilities import (
     reliability,
     surprises,
 )
+from handbook_code.plots.transport import arrivals, plans
 
 plt.style.use(str(files("handbook_code") / "handbook.mplstyle"))
 # The same picture gives the same file: no date in it, no random names.
@@ -89,6 +90,7 @@ __all__ = [
     "against",
     "answers",
     "around",
+    "arrivals",
     "balance",
     "bands",
     "beliefs",
@@ -123,6 +125,7 @@ __all__ = [
     "noises",
     "panels",
     "plane_clouds",
+    "plans",
     "precision_recall",
     "profile",
     "ranking",
