@@ -51,7 +51,7 @@ def _code(function: Callable) -> list[str]:
     module = inspect.getmodule(function)
     names = (node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     for name in dict.fromkeys(names):
-        if name.startswith("_"):
+        if name.startswith("_") and name != "_":
             helper = inspect.getsource(getattr(module, name))
             lines += ["", "", *helper.splitlines()]
     return lines

@@ -10,7 +10,7 @@ from torch import Tensor
 
 def plans(x: Tensor, y: Tensor, panels: Mapping[str, Tensor]) -> None:
     """A line from each point to each other, as dark as what it sends."""
-    _, axes = plt.subplots(1, len(panels), squeeze=False)
+    _, axes = plt.subplots(1, len(panels), figsize=(6.8, 1.6), squeeze=False)
     ends = torch.stack(torch.broadcast_tensors(x[:, None], y), dim=2)
     for ax, (title, plan) in zip(axes[0], panels.items(), strict=True):
         share = (plan / plan.sum(1, keepdim=True)).flatten().clamp(0, 1)
@@ -24,6 +24,7 @@ def plans(x: Tensor, y: Tensor, panels: Mapping[str, Tensor]) -> None:
         ax.plot(*y.T, "s", color="C1", ms=4)
         ax.set(title=title, aspect="equal", xticks=[], yticks=[])
         ax.margins(0.08)
+        ax.spines[:].set_visible(False)
     plt.show()
 
 
@@ -39,5 +40,6 @@ def arrivals(rows: Mapping[str, Mapping[str, Tensor]], target: Tensor) -> None:
             ax.plot(*target.T, "o", color="0.6", alpha=0.35, ms=4, mew=0)
             ax.plot(*points.T, "o", color="C1", ms=2.2, mew=0)
             ax.set(title=title, aspect="equal", xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
         line[0].set_ylabel(name)
     plt.show()
