@@ -46,8 +46,10 @@ def entropic_transport(
         cost: C, (N, M), in place of the squared distance. Then x and y only
             say how many there are, and have no gradient.
         iterations: rounds of Sinkhorn's loop. In the first half ε comes down
-            from the spread of the costs. What is left grows as ε falls; see
-            ``transport_plan`` for how to see it.
+            from the spread of the costs. What is left grows as ε falls: of
+            the value, some 1e-4 of the spread where ε is a thousandth of it,
+            up to 1e-3 where it is a ten-thousandth. The sums of
+            ``transport_plan`` show it.
 
     Returns:
         One number, a lower bound of the minimum that is tight when the loop
@@ -250,7 +252,8 @@ def _response(
     arrived = share.sum(0)
     missing = arrived.detach() - arrived
     with_b = (b * e / rows[:, None]).detach()
-    system = -(share / arrived).detach().mT @ with_b + b.detach()
+    with no_autocast(e):
+        system = b.detach() - (share / arrived).detach().mT @ with_b
     nudge = 1 + 8 * torch.finfo(e.dtype).eps  # islands would be singular
     system = system + nudge * torch.eye(len(b), dtype=e.dtype, device=e.device)
     answer, _ = torch.linalg.solve_ex(system, missing)
