@@ -153,6 +153,26 @@ def test_a_module_may_own_an_argument(generator):
     suite.test_a_module_owns_arguments_and_keeps_them(loss, generator)
 
 
+def demanding(x, *, scale, reduction="mean"):
+    return reduce(scale * x**2, reduction, x.dtype)
+
+
+def test_a_keyword_without_a_default_is_given_one(generator):
+    """As ε of entropic transport, where the tests take defaults."""
+    loss = entry(
+        demanding,
+        arguments=(x,),
+        formula=w * x**2,
+        keywords={"scale": w},
+        required={"scale": 2.0},
+    )
+    assert_agrees(loss, generator)
+    (tensor,) = loss.call(5, generator)
+    expected = loss.apply(tensor, scale=2.0)
+    torch.testing.assert_close(loss.apply(tensor), expected)
+    assert loss.apply(tensor, scale=3.0) > expected
+
+
 def test_classes_and_sums_are_written_out_at_a_size():
     K = Symbol("K", integer=True, positive=True)
     k, t = sp.symbols("k t", integer=True)
