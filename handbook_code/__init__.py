@@ -35,6 +35,11 @@ from handbook_code.generative.reconstruction import (
     gaussian_nll_loss,
     laplace_nll_loss,
 )
+from handbook_code.generative.transport import (
+    entropic_transport,
+    sinkhorn_divergence,
+    transport_plan,
+)
 from handbook_code.metric.angular import (
     AdaFace,
     ArcFace,
@@ -121,5 +126,8 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "AdaFace",
     "gaussian_nll_loss",
     "laplace_nll_loss",
+    "entropic_transport",
+    "sinkhorn_divergence",
+    "transport_plan",
     "Criterion",
 ]

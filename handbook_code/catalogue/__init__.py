@@ -6,7 +6,7 @@ from handbook_code.catalogue.classification import (
     overlap,
     probabilistic,
 )
-from handbook_code.catalogue.generative import reconstruction
+from handbook_code.catalogue.generative import reconstruction, transport
 from handbook_code.catalogue.metric import angular, euclidean
 from handbook_code.catalogue.regression import boxes, pointwise
 
@@ -55,6 +55,8 @@ CATALOGUE: tuple[Loss, ...] = (
     angular.adaface,
     reconstruction.gaussian_nll,
     reconstruction.laplace_nll,
+    transport.entropic,
+    transport.divergence,
 )
 
 __all__ = ["CATALOGUE", "Loss"]

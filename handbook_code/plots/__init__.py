@@ -86,6 +86,7 @@ from handbook_code.plots.reconstructions import (
     kept_power,
     likelihoods,
 )
+from handbook_code.plots.transport import arrivals, plans
 
 plt.style.use(str(files("handbook_code") / "handbook.mplstyle"))
 # The same picture gives the same file: no date in it, no random names.
@@ -96,6 +97,7 @@ __all__ = [
     "against",
     "answers",
     "around",
+    "arrivals",
     "balance",
     "bands",
     "beliefs",
@@ -135,6 +137,7 @@ __all__ = [
     "noises",
     "panels",
     "plane_clouds",
+    "plans",
     "precision_recall",
     "profile",
     "pulls",
