@@ -1,2 +1,1 @@
-"""Losses of models that generate data or reconstruct it."""
-"""Losses of models that make samples."""
+"""Losses of models that make samples or reconstruct them."""

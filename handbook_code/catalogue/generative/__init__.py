@@ -1,2 +1,1 @@
-"""Entries of the losses of generative models."""
-"""Entries of the losses of models that make samples."""
+"""Entries of the losses of models that make samples or reconstruct them."""

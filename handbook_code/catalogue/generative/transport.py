@@ -45,7 +45,7 @@ TWO_POINTS = {
     "arguments": (x, y),
     "coupled": True,
     "keywords": {"epsilon": epsilon},
-    "required": {"epsilon": 1.0},
+    "preset": {"epsilon": 1.0},
     "sizes": {D: 2},
     "domain": {x: (-1, 1), y: (-1, 1), epsilon: (0.5, 2)},
     "properties": frozenset(
