@@ -125,6 +125,8 @@ def test_a_stochastic_loss_of_a_network_is_given_both(generator):
     )
     assert loss.variables == (n, x)
     assert_agrees(loss, generator)
+    suite.test_compile_captures_the_whole_loss(loss, generator)
+    suite.test_a_criterion_is_the_loss(loss, generator)
 
 
 def scaled(x, scale, *, delta=1.0, reduction="mean"):

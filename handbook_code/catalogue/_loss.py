@@ -157,16 +157,27 @@ class Loss:
             )
         )
 
-    def apply(self, *tensors: Tensor, **options) -> Tensor:
-        """Call the function: positional tensors first, then the given."""
-        rest: Iterator[Tensor] = iter(tensors)
-        positional = [
-            sp.lambdify(a.variables, a.expr, vars(torch))
+    @cached_property
+    def networks(self) -> list[Callable[..., Tensor] | None]:
+        """Of every argument, the network that it is, if it is one."""
+        # Under torch's __name__ the compiler would look for it in torch.
+        names = {n: v for n, v in vars(torch).items() if n[:2] != "__"}
+        return [
+            sp.lambdify(a.variables, a.expr, names)
             if isinstance(a, sp.Lambda)
-            else next(rest)
+            else None
             for a in self.arguments
         ]
-        given = dict(zip(self.given, rest, strict=True))
+
+    def split(self, *tensors: Tensor) -> tuple[list, dict[str, Tensor]]:
+        """What is positional, networks among it, and what is given."""
+        rest: Iterator[Tensor] = iter(tensors)
+        positional = [network or next(rest) for network in self.networks]
+        return positional, dict(zip(self.given, rest, strict=True))
+
+    def apply(self, *tensors: Tensor, **options) -> Tensor:
+        """Call the function: positional tensors first, then the given."""
+        positional, given = self.split(*tensors)
         return self.function(*positional, **given, **options)
 
     def __call__(self, *tensors: Tensor, **options: float) -> Tensor:
