@@ -82,7 +82,7 @@ def simple_diffusion_loss(
     if weight is not None:
         check_pair(alpha_bar=alpha_bar, weight=weight)
     dtype, x, e = widen(x0, noise)
-    _, kept = widen(alpha_bar)  # 1 − ᾱ before ᾱ is rounded to the dtype of x
+    kept = widen(alpha_bar)[1]  # 1 − ᾱ before ᾱ has the precision of x
     kept = _at(kept, t, x)
     noisy = kept.sqrt().to(x) * x + (1 - kept).sqrt().to(x) * e
     error = _call("model", model, noisy.to(x0.dtype), t, "x0") - e

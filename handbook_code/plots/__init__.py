@@ -44,6 +44,7 @@ from handbook_code.plots.densities import (
     two_signs,
     widths,
 )
+from handbook_code.plots.diffusion import arrows, attempts, maps, swarms
 from handbook_code.plots.embeddings import (
     by_distance,
     clouds,
@@ -89,6 +90,8 @@ __all__ = [
     "against",
     "answers",
     "around",
+    "arrows",
+    "attempts",
     "balance",
     "bands",
     "beliefs",
@@ -118,6 +121,7 @@ __all__ = [
     "in_company",
     "intervals",
     "kinships",
+    "maps",
     "margins",
     "minimisers",
     "noises",
@@ -133,6 +137,7 @@ __all__ = [
     "spreads",
     "starts",
     "surprises",
+    "swarms",
     "target_logits",
     "territories",
     "tracks",
