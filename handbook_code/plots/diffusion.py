@@ -15,7 +15,7 @@ def swarms(
 ) -> None:
     """Points (N, 2) in square panels: each row a story, read from the left."""
     across = max(len(row) for row in rows.values())
-    figure, axes = plt.subplots(
+    _, axes = plt.subplots(
         len(rows),
         across,
         figsize=(6.8, 6.8 / across * len(rows) + 0.25),
@@ -25,10 +25,9 @@ def swarms(
         axes, rows.items(), cycle(["C0", "C1", "C2"])
     ):
         for ax, (title, points) in zip(line, row.items(), strict=True):
-            ax.plot(*points.T, ".", color=colour, ms=1.5, mew=0)
+            ax.plot(*points.T, ".", c=colour, ms=2, mew=0, rasterized=True)
             ax.set(title=title, aspect="equal", xticks=[], yticks=[])
             ax.set(xlim=(-extent, extent), ylim=(-extent, extent))
-            ax.set_rasterization_zorder(3)
         line[0].set_ylabel(name)
     plt.show()
 
