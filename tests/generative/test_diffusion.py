@@ -28,7 +28,8 @@ class Mixing(nn.Module):
     def __init__(self, features: int = 6):
         super().__init__()
         dice = torch.Generator().manual_seed(1)
-        weight = torch.randn(features, features, generator=dice).double()
+        shape = (features, features)
+        weight = torch.randn(shape, generator=dice, device="cpu").double()
         self.weight = nn.Parameter(weight.to(torch.get_default_device()))
 
     def forward(self, x, condition):
