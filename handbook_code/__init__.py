@@ -31,6 +31,10 @@ from handbook_code.classification.probabilistic import (
     poly_loss,
     softmax_focal_loss,
 )
+from handbook_code.generative.diffusion import (
+    denoising_score_matching_loss,
+    simple_diffusion_loss,
+)
 from handbook_code.generative.reconstruction import (
     gaussian_nll_loss,
     laplace_nll_loss,
@@ -129,5 +133,7 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "entropic_transport",
     "sinkhorn_divergence",
     "transport_plan",
+    "simple_diffusion_loss",
+    "denoising_score_matching_loss",
     "Criterion",
 ]

@@ -6,7 +6,11 @@ from handbook_code.catalogue.classification import (
     overlap,
     probabilistic,
 )
-from handbook_code.catalogue.generative import reconstruction, transport
+from handbook_code.catalogue.generative import (
+    diffusion,
+    reconstruction,
+    transport,
+)
 from handbook_code.catalogue.metric import angular, euclidean
 from handbook_code.catalogue.regression import boxes, pointwise
 
@@ -57,6 +61,8 @@ CATALOGUE: tuple[Loss, ...] = (
     reconstruction.laplace_nll,
     transport.entropic,
     transport.divergence,
+    diffusion.simple_diffusion,
+    diffusion.denoising_score_matching,
 )
 
 __all__ = ["CATALOGUE", "Loss"]

@@ -45,6 +45,7 @@ from handbook_code.plots.densities import (
     two_signs,
     widths,
 )
+from handbook_code.plots.diffusion import arrows, attempts, maps, swarms
 from handbook_code.plots.embeddings import (
     by_distance,
     clouds,
@@ -98,6 +99,8 @@ __all__ = [
     "answers",
     "around",
     "arrivals",
+    "arrows",
+    "attempts",
     "balance",
     "bands",
     "beliefs",
@@ -132,6 +135,7 @@ __all__ = [
     "kept_power",
     "kinships",
     "likelihoods",
+    "maps",
     "margins",
     "minimisers",
     "noises",
@@ -150,6 +154,7 @@ __all__ = [
     "spreads",
     "starts",
     "surprises",
+    "swarms",
     "target_logits",
     "territories",
     "tracks",
