@@ -276,7 +276,12 @@ def test_mixed_devices_are_refused(loss, generator):
 @every_loss
 def test_integers_are_refused(loss, generator):
     first, *rest = loss.call(3, generator)
-    name = next(iter(inspect.signature(loss.function).parameters))
+    parameters = inspect.signature(loss.function).parameters
+    name = next(  # of the first tensor
+        name
+        for name, argument in zip(parameters, loss.arguments, strict=False)
+        if not isinstance(argument, sp.Lambda)
+    )
     for wrong, got in ((first.long(), "torch.int64"), ([0.0], "list")):
         with pytest.raises(TypeError, match=rf"^{name}: expected .* {got}$"):
             loss.apply(wrong, *rest)
@@ -285,12 +290,9 @@ def test_integers_are_refused(loss, generator):
 @every_loss
 def test_a_criterion_is_the_loss(loss, generator):
     arguments, options = loss.call(20, generator), loss.options(generator)
-    given = dict(
-        zip(loss.given, arguments[len(loss.arguments) :], strict=True)
-    )
+    positional, given = loss.split(arguments)
     criterion = Criterion(loss.function, **given, **options)
     expected = loss.apply(*arguments, **options)
-    positional = arguments[: len(loss.arguments)]
     for twin in (
         criterion,
         copy.deepcopy(criterion),

@@ -6,6 +6,7 @@ from handbook_code.catalogue.classification import (
     overlap,
     probabilistic,
 )
+from handbook_code.catalogue.generative import adversarial
 from handbook_code.catalogue.metric import angular, euclidean
 from handbook_code.catalogue.regression import boxes, pointwise
 
@@ -52,6 +53,12 @@ CATALOGUE: tuple[Loss, ...] = (
     angular.cosface,
     angular.arcface,
     angular.adaface,
+    adversarial.minimax_discriminator,
+    adversarial.minimax_generator,
+    adversarial.non_saturating_generator,
+    adversarial.wasserstein_critic,
+    adversarial.wasserstein_generator,
+    adversarial.penalty,
 )
 
 __all__ = ["CATALOGUE", "Loss"]

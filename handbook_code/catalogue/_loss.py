@@ -1,7 +1,7 @@
 """The catalogue entry."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 
@@ -21,8 +21,9 @@ class Loss:
     ``arguments`` are what ``function`` takes, written in the variables of
     ``formula`` so that they are valid by construction: a residual loss takes
     ``(y + r, y)``, a box is the tuple ``(a, b, a + w, b + h)``. A ``Lambda``
-    is a network: the code calls it, and so does the formula. ``given`` are
-    keyword arguments that are tensors: weights, a distance map, the noise that
+    is a network: the code calls it, and so does the formula; of a row of two
+    numbers where its signature is ``((a, b),)``. ``given`` are keyword
+    arguments that are tensors: weights, a distance map, the noise that
     the loss would draw by itself. An ``IndexedBase`` is an array; its shape
     may be general, ``(K,)``, and ``sizes`` says at which K the formula is
     compared with the code. What is ``shared`` has no axis of samples, such as
@@ -69,6 +70,12 @@ class Loss:
                 f"coupled: expected True where one number is all that "
                 f"{self.name} gives, got False"
             )
+        # Here, since torch.compile cannot look into sympy.
+        networks = [
+            _network(a) if isinstance(a, sp.Lambda) else None
+            for a in self.arguments
+        ]
+        object.__setattr__(self, "networks", networks)
 
     @property
     def name(self) -> str:
@@ -159,15 +166,14 @@ class Loss:
 
     def apply(self, *tensors: Tensor, **options) -> Tensor:
         """Call the function: positional tensors first, then the given."""
-        rest: Iterator[Tensor] = iter(tensors)
-        positional = [
-            sp.lambdify(a.variables, a.expr, vars(torch))
-            if isinstance(a, sp.Lambda)
-            else next(rest)
-            for a in self.arguments
-        ]
-        given = dict(zip(self.given, rest, strict=True))
+        positional, given = self.split(tensors)
         return self.function(*positional, **given, **options)
+
+    def split(self, tensors: Sequence[Tensor]) -> tuple[list, dict]:
+        """What stands in the call without a name, networks too, and with."""
+        rest: Iterator[Tensor] = iter(tensors)
+        positional = [network or next(rest) for network in self.networks]
+        return positional, dict(zip(self.given, rest, strict=True))
 
     def __call__(self, *tensors: Tensor, **options: float) -> Tensor:
         """One value per sample, or per batch where samples are coupled.
@@ -263,6 +269,15 @@ class Loss:
                     sorted(choices), dtype=dtype, device=generator.device
                 )
                 return values[torch.randint(len(values), shape, **like)]
+
+
+def _network(function: sp.Lambda) -> Callable[..., Tensor]:
+    """In torch; of a vector if the signature is ((a, b),)."""
+    signature = function.signature
+    network = sp.lambdify(signature, function.expr, vars(torch))
+    if signature == function.variables:
+        return network
+    return lambda x: network(x.unbind(-1))
 
 
 def _twin(variable: sp.Expr) -> sp.Expr:
