@@ -10,6 +10,14 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+from handbook_code.plots.adversaries import (
+    apart,
+    by_logit,
+    made,
+    paths,
+    reaching,
+    tracking,
+)
 from handbook_code.plots.angles import (
     groups,
     plane_clouds,
@@ -88,6 +96,7 @@ set_matplotlib_formats("svg", metadata={"Date": None})
 __all__ = [
     "against",
     "answers",
+    "apart",
     "around",
     "balance",
     "bands",
@@ -97,6 +106,7 @@ __all__ = [
     "box_paths",
     "box_profiles",
     "by_distance",
+    "by_logit",
     "by_size",
     "clouds",
     "compromise",
@@ -118,14 +128,17 @@ __all__ = [
     "in_company",
     "intervals",
     "kinships",
+    "made",
     "margins",
     "minimisers",
     "noises",
     "panels",
+    "paths",
     "plane_clouds",
     "precision_recall",
     "profile",
     "ranking",
+    "reaching",
     "reliability",
     "risks",
     "segmented",
@@ -135,6 +148,7 @@ __all__ = [
     "surprises",
     "target_logits",
     "territories",
+    "tracking",
     "tracks",
     "tradeoff",
     "two_scales",
