@@ -92,7 +92,8 @@ def paths(runs: Mapping[str, Tensor], ylabel: str) -> None:
 
 def made(panels: Mapping[str, Tensor], modes: Tensor) -> None:
     """Samples in the plane, over the centres of where they should be."""
-    _, axes = plt.subplots(1, len(panels), sharex=True, sharey=True)
+    size = (6.8, 6.8 / len(panels) + 0.3)
+    _, axes = plt.subplots(1, len(panels), figsize=size)
     for ax, (title, points) in zip(axes, panels.items(), strict=True):
         ax.plot(*modes.T, "o", color="C1", ms=12, mfc="none", mew=0.8)
         ax.plot(*points.T, ".", color="C0", ms=2, mew=0, alpha=0.6)
