@@ -127,6 +127,25 @@ def test_a_stochastic_loss_of_a_network_is_given_both(generator):
     assert_agrees(loss, generator)
 
 
+def scores(critic, x):
+    return critic(x).sum()
+
+
+def test_a_network_may_take_rows(generator):
+    """As a critic: two numbers go in, one comes out."""
+    b = Symbol("b", real=True)
+    network = Lambda(((a, b),), sin(a) * b)
+    points = IndexedBase("x", shape=(N, 2), real=True)
+    loss = entry(
+        scores,
+        arguments=(network, points),
+        coupled=True,
+        formula=Sum(network((points[i, 0], points[i, 1])), (i, 0, N - 1)),
+        sizes={N: 3},
+    )
+    assert_agrees(loss, generator)
+
+
 def scaled(x, scale, *, delta=1.0, reduction="mean"):
     return reduce(delta * scale * x**2, reduction, x.dtype)
 
