@@ -65,7 +65,8 @@ def properties(*losses: Loss) -> Markdown:
         marks = ["✓" if name in loss.properties else "✗" for name in names]
         low, high = loss.bounds
         write = Printer().doprint
-        ends = f"[{write(low)}, {write(high)}" + (")" if high == oo else "]")
+        ends = ("(" if low == -oo else "[") + f"{write(low)}, {write(high)}"
+        ends += ")" if high == oo else "]"
         table.append([f"`{loss.name}`", f"${ends}$", *marks])
     return _table(table)
 
