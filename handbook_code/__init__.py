@@ -31,6 +31,15 @@ from handbook_code.classification.probabilistic import (
     poly_loss,
     softmax_focal_loss,
 )
+from handbook_code.generative.adversarial import (
+    clip_weights,
+    gradient_penalty,
+    minimax_discriminator_loss,
+    minimax_generator_loss,
+    non_saturating_generator_loss,
+    wasserstein_critic_loss,
+    wasserstein_generator_loss,
+)
 from handbook_code.generative.diffusion import (
     denoising_score_matching_loss,
     simple_diffusion_loss,
@@ -130,6 +139,13 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "AdaFace",
     "gaussian_nll_loss",
     "laplace_nll_loss",
+    "minimax_discriminator_loss",
+    "minimax_generator_loss",
+    "non_saturating_generator_loss",
+    "wasserstein_critic_loss",
+    "wasserstein_generator_loss",
+    "gradient_penalty",
+    "clip_weights",
     "entropic_transport",
     "sinkhorn_divergence",
     "transport_plan",

@@ -7,6 +7,7 @@ from handbook_code.catalogue.classification import (
     probabilistic,
 )
 from handbook_code.catalogue.generative import (
+    adversarial,
     diffusion,
     reconstruction,
     transport,
@@ -59,6 +60,12 @@ CATALOGUE: tuple[Loss, ...] = (
     angular.adaface,
     reconstruction.gaussian_nll,
     reconstruction.laplace_nll,
+    adversarial.minimax_discriminator,
+    adversarial.minimax_generator,
+    adversarial.non_saturating_generator,
+    adversarial.wasserstein_critic,
+    adversarial.wasserstein_generator,
+    adversarial.penalty,
     transport.entropic,
     transport.divergence,
     diffusion.simple_diffusion,

@@ -10,6 +10,14 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
+from handbook_code.plots.adversaries import (
+    apart,
+    by_logit,
+    made,
+    paths,
+    reaching,
+    tracking,
+)
 from handbook_code.plots.angles import (
     groups,
     plane_clouds,
@@ -97,6 +105,7 @@ set_matplotlib_formats("svg", metadata={"Date": None})
 __all__ = [
     "against",
     "answers",
+    "apart",
     "around",
     "arrivals",
     "arrows",
@@ -109,6 +118,7 @@ __all__ = [
     "box_paths",
     "box_profiles",
     "by_distance",
+    "by_logit",
     "by_size",
     "clouds",
     "compromise",
@@ -135,11 +145,13 @@ __all__ = [
     "kept_power",
     "kinships",
     "likelihoods",
+    "made",
     "maps",
     "margins",
     "minimisers",
     "noises",
     "panels",
+    "paths",
     "plane_clouds",
     "plans",
     "precision_recall",
@@ -147,6 +159,7 @@ __all__ = [
     "pulls",
     "ranking",
     "reach",
+    "reaching",
     "reliability",
     "risks",
     "segmented",
@@ -157,6 +170,7 @@ __all__ = [
     "swarms",
     "target_logits",
     "territories",
+    "tracking",
     "tracks",
     "tradeoff",
     "two_scales",

@@ -12,3 +12,31 @@ def clouds(generator):
     y = 0.5 * torch.randn(9, 2, **like) + 1
     a, b = torch.rand(12, **like) + 0.1, torch.rand(9, **like) + 0.1
     return x, y, a / a.sum(), b / b.sum()
+"""Numbers of a judge, a judge, and pictures for it."""
+
+import pytest
+from torch import nn
+
+
+@pytest.fixture
+def logits(generator):
+    """Of forty real samples and of thirty made ones."""
+    z = 3 * torch.randn(70, generator=generator, dtype=torch.float64)
+    return z[:40], z[40:]
+
+
+@pytest.fixture
+def critic(generator):
+    """A small network of pictures, without what mixes samples."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(2, 3, 3), nn.SiLU(), nn.Flatten(), nn.Linear(27, 1)
+    ).double()
+
+
+@pytest.fixture
+def pictures(generator):
+    """Real ones, made ones, and how each pair is mixed."""
+    shape = (2, 6, 2, 5, 5)
+    x, made = torch.randn(shape, generator=generator, dtype=torch.float64)
+    return x, made, torch.rand(6, generator=generator, dtype=torch.float64)
