@@ -31,6 +31,10 @@ from handbook_code.classification.probabilistic import (
     poly_loss,
     softmax_focal_loss,
 )
+from handbook_code.generative.divergence import (
+    gaussian_kl_loss,
+    kl_divergence_loss,
+)
 from handbook_code.metric.angular import (
     AdaFace,
     ArcFace,
@@ -115,5 +119,7 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "CosFace",
     "ArcFace",
     "AdaFace",
+    "kl_divergence_loss",
+    "gaussian_kl_loss",
     "Criterion",
 ]
