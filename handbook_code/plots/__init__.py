@@ -24,6 +24,7 @@ from handbook_code.plots.boxes import (
     box_profiles,
     enclosures,
 )
+from handbook_code.plots.codes import code_costs, covers, kept
 from handbook_code.plots.curves import (
     against,
     descents,
@@ -99,9 +100,11 @@ __all__ = [
     "by_distance",
     "by_size",
     "clouds",
+    "code_costs",
     "compromise",
     "conditionals",
     "contours",
+    "covers",
     "curves",
     "descents",
     "divergences",
@@ -117,6 +120,7 @@ __all__ = [
     "hollow",
     "in_company",
     "intervals",
+    "kept",
     "kinships",
     "margins",
     "minimisers",
