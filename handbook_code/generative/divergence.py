@@ -7,7 +7,10 @@ from handbook_code._reduce import reduce, widen
 
 
 def kl_divergence_loss(
-    input_log_probs: Tensor, target_probs: Tensor, *, reduction: str = "mean"
+    input_log_probs: Tensor,
+    target_probs: Tensor,
+    *,
+    reduction: str = "mean",
 ) -> Tensor:
     """What it costs, on average, to expect q where p is true.
 
@@ -52,12 +55,16 @@ def kl_divergence_loss(
     )
     dtype, log_q, p = widen(input_log_probs, target_probs)
     absent = p == 0  # 0 log 0 = 0, and so is its slope
-    surplus = p.masked_fill(absent, 1).log() - log_q.masked_fill(absent, 0)
+    log_p = p.masked_fill(absent, 1).log()
+    surplus = log_p - log_q.masked_fill(absent, 0)
     return reduce((p * surplus).sum(-1), reduction, dtype)
 
 
 def gaussian_kl_loss(
-    mean: Tensor, log_variance: Tensor, *, reduction: str = "mean"
+    mean: Tensor,
+    log_variance: Tensor,
+    *,
+    reduction: str = "mean",
 ) -> Tensor:
     """What a Gaussian code tells beyond standard normal noise.
 

@@ -39,8 +39,9 @@ def code_costs(loss: Callable[..., Tensor]) -> None:
     value = loss(*grid.split(1, dim=1), reduction="none").view(121, 121).T
     _, ax = plt.subplots(figsize=(4.6, 3))
     lines = ax.contour(
-        mean, v, value, [0.05, 0.2, 0.5, 1, 2, 3, 4, 5], cmap="viridis"
-    )
+        mean, v, value, [0.05, 0.2, 0.5, 1, 2, 3, 4, 5],
+        cmap="viridis", vmax=8,
+    )  # fmt: skip
     ax.clabel(lines, fontsize=7)
     starts = [(-2.8, -5.5), (-2.6, 1.8), (1.2, -5.8), (2.8, 1.2), (2.8, -3)]
     at = torch.tensor(starts).double()
