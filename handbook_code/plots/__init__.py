@@ -24,7 +24,7 @@ from handbook_code.plots.boxes import (
     box_profiles,
     enclosures,
 )
-from handbook_code.plots.codes import code_costs, covers, kept
+from handbook_code.plots.codes import code_costs, covers, kept, on_prior
 from handbook_code.plots.curves import (
     against,
     descents,
@@ -125,6 +125,7 @@ __all__ = [
     "margins",
     "minimisers",
     "noises",
+    "on_prior",
     "panels",
     "plane_clouds",
     "precision_recall",

@@ -75,3 +75,21 @@ def kept(kinds: Mapping[str, Tensor]) -> None:
     ax.set(xlim=(0, 1), ylim=(0, 1))
     ax.legend(frameon=False, handletextpad=0.2)
     plt.show()
+
+
+def on_prior(panels: Mapping[str, Tensor], kinds: Tensor) -> None:
+    """Codes in the plane (N, 2), on the circles of a standard Gaussian."""
+    _, axes = plt.subplots(1, len(panels), figsize=(6.8, 3.4), squeeze=False)
+    for ax, (title, points) in zip(axes[0], panels.items(), strict=True):
+        for kind in kinds.unique():
+            ax.plot(
+                *points[kinds == kind].T, ls="", marker=f"${kind}$", ms=4.5,
+                color=f"C{kind % 6}", mew=0.2,
+            )  # fmt: skip
+        for radius in (1, 2, 3):
+            ax.add_patch(
+                plt.Circle((0, 0), radius, fill=False, ls="--", ec="0.5")
+            )
+        ax.set(title=title, aspect="equal")
+        ax.set(xlabel="first number", ylabel="second number")
+    plt.show()
