@@ -44,6 +44,10 @@ from handbook_code.generative.diffusion import (
     denoising_score_matching_loss,
     simple_diffusion_loss,
 )
+from handbook_code.generative.divergence import (
+    gaussian_kl_loss,
+    kl_divergence_loss,
+)
 from handbook_code.generative.reconstruction import (
     gaussian_nll_loss,
     laplace_nll_loss,
@@ -146,6 +150,8 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "wasserstein_generator_loss",
     "gradient_penalty",
     "clip_weights",
+    "kl_divergence_loss",
+    "gaussian_kl_loss",
     "entropic_transport",
     "sinkhorn_divergence",
     "transport_plan",

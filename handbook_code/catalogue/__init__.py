@@ -9,6 +9,7 @@ from handbook_code.catalogue.classification import (
 from handbook_code.catalogue.generative import (
     adversarial,
     diffusion,
+    divergence,
     reconstruction,
     transport,
 )
@@ -66,6 +67,8 @@ CATALOGUE: tuple[Loss, ...] = (
     adversarial.wasserstein_critic,
     adversarial.wasserstein_generator,
     adversarial.penalty,
+    divergence.kl_divergence,
+    divergence.gaussian_kl,
     transport.entropic,
     transport.divergence,
     diffusion.simple_diffusion,

@@ -32,6 +32,7 @@ from handbook_code.plots.boxes import (
     box_profiles,
     enclosures,
 )
+from handbook_code.plots.codes import code_costs, covers, kept, on_prior
 from handbook_code.plots.combining import fronts, pulls, reach
 from handbook_code.plots.curves import (
     against,
@@ -121,10 +122,12 @@ __all__ = [
     "by_logit",
     "by_size",
     "clouds",
+    "code_costs",
     "compromise",
     "conditionals",
     "contours",
     "covered",
+    "covers",
     "curves",
     "descents",
     "divergences",
@@ -142,6 +145,7 @@ __all__ = [
     "hollow",
     "in_company",
     "intervals",
+    "kept",
     "kept_power",
     "kinships",
     "likelihoods",
@@ -150,6 +154,7 @@ __all__ = [
     "margins",
     "minimisers",
     "noises",
+    "on_prior",
     "panels",
     "paths",
     "plane_clouds",
