@@ -1,7 +1,8 @@
-"""Clouds of points for the tests of transport."""
+"""Clouds, logits, a judge and pictures for the tests of several files."""
 
 import pytest
 import torch
+from torch import nn
 
 
 @pytest.fixture
@@ -12,10 +13,6 @@ def clouds(generator):
     y = 0.5 * torch.randn(9, 2, **like) + 1
     a, b = torch.rand(12, **like) + 0.1, torch.rand(9, **like) + 0.1
     return x, y, a / a.sum(), b / b.sum()
-"""Numbers of a judge, a judge, and pictures for it."""
-
-import pytest
-from torch import nn
 
 
 @pytest.fixture
