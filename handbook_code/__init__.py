@@ -31,6 +31,11 @@ from handbook_code.classification.probabilistic import (
     poly_loss,
     softmax_focal_loss,
 )
+from handbook_code.image.similarity import (
+    ms_ssim_l1_loss,
+    ms_ssim_loss,
+    ssim_loss,
+)
 from handbook_code.metric.angular import (
     AdaFace,
     ArcFace,
@@ -115,5 +120,8 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "CosFace",
     "ArcFace",
     "AdaFace",
+    "ssim_loss",
+    "ms_ssim_loss",
+    "ms_ssim_l1_loss",
     "Criterion",
 ]

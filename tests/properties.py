@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 Values = Callable[..., Tensor]
+WALKS = 50
 
 
 def slope(loss: Values, input: Tensor, *rest: Tensor) -> Tensor:
@@ -39,7 +40,9 @@ def lipschitz(loss: Values, input: Tensor, *rest: Tensor) -> bool:
         for c in (1e-6, 1e-3, 1e3, 1e6)
     )
     bound = 2 * torch.maximum(small, large)
-    return bool(bound.isfinite() and torch.maximum(tiny, huge) <= bound)
+    if not (bound.isfinite() and torch.maximum(tiny, huge) <= bound):
+        return False
+    return not steepens(loss, input, *rest)
 
 
 def differentiable(loss: Values, input: Tensor, *rest: Tensor) -> bool:
@@ -89,22 +92,46 @@ def alike(input: Tensor, *rest: Tensor) -> bool:
 
 
 def slope_on_walks(loss: Values, input: Tensor, *rest: Tensor) -> Tensor:
-    """The slope along straight lines, of shape (steps, walks).
+    """The slope along straight lines, of shape (steps, walks)."""
+    steps = 2_000
+    times = torch.arange(steps + 1).double().view(-1, 1) / steps
+    return slope_at(times.expand(-1, WALKS), loss, input, *rest) / steps
+
+
+def slope_at(
+    times: Tensor, loss: Values, input: Tensor, *rest: Tensor
+) -> Tensor:
+    """The slope at these parts, (steps, walks), of straight lines.
 
     Half of the walks go to the target, if there is one, and a bit beyond.
     """
-    steps, walks = 2_001, 50
-    start, end = input[:walks], input[walks : 2 * walks].clone()
+    start, end = input[:WALKS], input[WALKS : 2 * WALKS].clone()
     if alike(input, *rest):
-        end[::2] = (1.1 * rest[0][:walks] - 0.1 * start)[::2]
-    stride = (end - start) / (steps - 1)
-    t = torch.arange(steps).view(-1, *[1] * input.dim())
-    path = (start + t * stride).flatten(0, 1)
-    fixed = [x[:walks].repeat(steps, *[1] * (x.dim() - 1)) for x in rest]
-    pull = slope(loss, path, *fixed).unflatten(0, (steps, walks)) * stride
-    pull = pull.reshape(steps, walks, -1).sum(-1)
+        end[::2] = (1.1 * rest[0][:WALKS] - 0.1 * start)[::2]
+    way = end - start
+    t = times.view(*times.shape, *[1] * (input.dim() - 1)).to(input.dtype)
+    path = (start + t * way).flatten(0, 1)
+    steps = len(times)
+    fixed = [x[:WALKS].repeat(steps, *[1] * (x.dim() - 1)) for x in rest]
+    pull = slope(loss, path, *fixed).unflatten(0, times.shape) * way
+    pull = pull.reshape(*times.shape, -1).sum(-1)
     assert pull.isfinite().all(), "a walk left the domain of the loss"
     return pull
+
+
+def steepens(loss: Values, input: Tensor, *rest: Tensor) -> bool:
+    """Whether the closer one looks the steeper it is, as a root at zero."""
+    low, high = torch.zeros(WALKS).double(), torch.ones(WALKS).double()
+    peaks = []
+    parts = torch.arange(101).double().view(-1, 1) / 100
+    for _ in range(5):
+        times = torch.lerp(low, high, parts)
+        peak, at = slope_at(times, loss, input, *rest).abs().max(dim=0)
+        peaks.append(peak)
+        centre, step = times.gather(0, at[None])[0], (high - low) / 100
+        low, high = centre - step, centre + step
+    *_, far, near, nearest = peaks
+    return bool(((near > 2 * far) & (nearest > 2 * near)).any())
 
 
 def jumps(path: Tensor) -> bool:

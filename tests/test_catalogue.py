@@ -288,7 +288,8 @@ def test_a_criterion_is_the_loss(loss, generator):
     given = dict(
         zip(loss.given, arguments[len(loss.arguments) :], strict=True)
     )
-    criterion = Criterion(loss.function, **given, **options)
+    keywords = {**given, **loss.preset, **options}
+    criterion = Criterion(loss.function, **keywords)
     expected = loss.apply(*arguments, **options)
     positional = arguments[: len(loss.arguments)]
     for twin in (

@@ -6,6 +6,7 @@ from handbook_code.catalogue.classification import (
     overlap,
     probabilistic,
 )
+from handbook_code.catalogue.image import similarity
 from handbook_code.catalogue.metric import angular, euclidean
 from handbook_code.catalogue.regression import boxes, pointwise
 
@@ -52,6 +53,9 @@ CATALOGUE: tuple[Loss, ...] = (
     angular.cosface,
     angular.arcface,
     angular.adaface,
+    similarity.ssim,
+    similarity.ms_ssim,
+    similarity.ms_ssim_l1,
 )
 
 __all__ = ["CATALOGUE", "Loss"]

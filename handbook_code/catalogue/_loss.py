@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import Any
 
 import sympy as sp
 import torch
@@ -35,6 +36,9 @@ class Loss:
     a variable or parameter is drawn from, if not from all real or all positive
     numbers: an interval, or a set of values.
 
+    ``preset`` holds keyword arguments for every call that draws none: those
+    without a default, and those that make a small sample a valid one.
+
     No value lies outside ``bounds``. ``share`` is what a sample counts for:
     the mean divides by the sum of the shares. ``noise`` names the density
     that is exp(−ρ) up to its normaliser, and gives the normaliser.
@@ -49,6 +53,7 @@ class Loss:
     reference: str
     bounds: tuple[sp.Expr, sp.Expr] = (sp.S.Zero, sp.oo)
     given: Mapping[str, sp.Expr] = field(default_factory=dict)
+    preset: Mapping[str, Any] = field(default_factory=dict)
     where: Mapping[sp.Expr, sp.Expr] = field(default_factory=dict)
     held: frozenset[sp.Expr] = frozenset()
     keywords: Mapping[str, sp.Symbol] = field(default_factory=dict)
@@ -167,7 +172,8 @@ class Loss:
             for a in self.arguments
         ]
         given = dict(zip(self.given, rest, strict=True))
-        return self.function(*positional, **given, **options)
+        keywords = {**given, **self.preset, **options}
+        return self.function(*positional, **keywords)
 
     def __call__(self, *tensors: Tensor, **options: float) -> Tensor:
         """One value per sample, or per batch where samples are coupled.
