@@ -68,7 +68,7 @@ def ssim_loss(
     check_positive(data_range=data_range)
     dtype, x, y = _images(input, target, SIDE)
     with no_autocast(x):
-        dark, unlike = _lacks(x, y, data_range, SIGMA, SIDE)
+        dark, unlike = _lacks(x, y, data_range, _windows(x, SIGMA, SIDE))
         loss = _either(dark, unlike).mean((1, 2, 3))
     return reduce(loss, reduction, dtype)
 
@@ -127,7 +127,7 @@ def ms_ssim_loss(
     with no_autocast(x):
         missing = []
         for scale in range(1, scales + 1):
-            dark, unlike = _lacks(x, y, data_range, SIGMA, SIDE)
+            dark, unlike = _lacks(x, y, data_range, _windows(x, SIGMA, SIDE))
             if scale == scales:
                 unlike = _either(dark, unlike)
             missing.append(unlike.mean((2, 3)))
@@ -193,10 +193,11 @@ def ms_ssim_l1_loss(
     with no_autocast(x):
         missing = torch.zeros_like(x[..., :1, :1])
         for sigma in sigmas:
-            dark, unlike = _lacks(x, y, data_range, sigma, side)
+            windows = _windows(x, sigma, side)
+            dark, unlike = _lacks(x, y, data_range, windows)
             missing = _either(missing, unlike)
         missing = _either(missing, dark)
-        error = _means((x - y).abs(), sigmas[-1], side) / data_range
+        error = _means((x - y).abs(), windows) / data_range
         loss = (alpha * missing + (1 - alpha) * error).mean((1, 2, 3))
     return reduce(loss, reduction, dtype)
 
@@ -221,40 +222,49 @@ def _check_scales(name: str, numbers: Sequence[float]) -> None:
         check_positive(**{name: number})
 
 
-def _means(image: Tensor, sigma: float, side: int) -> Tensor:
-    """The weighted mean of every window, as two products of matrices."""
-    for axis in (-1, -2):
-        place = torch.arange(
-            image.shape[axis], dtype=image.dtype, device=image.device
-        )
-        away = place - (place[: len(place) - side + 1, None] + side // 2)
-        weight = torch.exp(-(away**2) / (2 * sigma**2))
-        weight = weight * (away.abs() <= side // 2)
-        weight = weight / weight.sum(1, keepdim=True)
-        image = weight @ image if axis == -2 else image @ weight.mT
-    return image
+def _windows(image: Tensor, sigma: float, side: int) -> tuple[Tensor, Tensor]:
+    """For height and width a matrix whose rows are the windows' weights."""
+    # Farther out a weight is nothing to the others, but a denormal number,
+    # and those are slow.
+    reach = min(side // 2, int(9 * sigma))
+    matrices = []
+    for length in image.shape[-2:]:
+        place = torch.arange(length, dtype=image.dtype, device=image.device)
+        middle = place[: length - side + 1, None] + side // 2
+        weight = torch.exp(-((place - middle) ** 2) / (2 * sigma**2))
+        weight = weight * ((place - middle).abs() <= reach)
+        matrices.append(weight / weight.sum(1, keepdim=True))
+    return tuple(matrices)
 
 
-def _moments(image: Tensor, sigma: float, side: int) -> tuple[Tensor, Tensor]:
-    """Mean and variance of every window."""
-    # Whatever constant is taken off, the variance is the same; this one
-    # leaves the square of the mean little to cancel.
-    middle = image.mean((-2, -1), keepdim=True).detach()
-    rest = image - middle
-    mean = _means(rest, sigma, side)
-    return middle + mean, _means(rest**2, sigma, side) - mean**2
+def _means(image: Tensor, windows: tuple[Tensor, Tensor]) -> Tensor:
+    """The weighted mean of every window."""
+    down, across = windows
+    return ((image @ across.mT).mT @ down.mT).mT
 
 
 def _lacks(
-    x: Tensor, y: Tensor, data_range: float, sigma: float, side: int
+    x: Tensor, y: Tensor, data_range: float, windows: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor]:
     """1 − l and 1 − c of every window, from the sum and the difference."""
-    both, both_vary = _moments(x + y, sigma, side)
-    gap, gap_varies = _moments(x - y, sigma, side)
+    # Whatever constant is taken off, a variance is the same; these leave the
+    # square of the mean little to cancel.
+    a, b = (z.mean((-2, -1), keepdim=True).detach() for z in (x, y))
+    both, both_vary = _moments((x - a) + (y - b), windows)
+    gap, gap_varies = _moments((x - a) - (y - b), windows)
+    both, gap = both + (a + b), gap + (a - b)
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     dark = gap**2 / ((both**2 + gap**2) / 2 + c1)
     unlike = gap_varies / ((both_vary + gap_varies) / 2 + c2)
     return dark, unlike
+
+
+def _moments(
+    image: Tensor, windows: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance of every window."""
+    mean = _means(image, windows)
+    return mean, _means(image**2, windows) - mean**2
 
 
 def _either(a: Tensor, b: Tensor) -> Tensor:
