@@ -79,6 +79,7 @@ from handbook_code.plots.probabilities import (
     reliability,
     surprises,
 )
+from handbook_code.plots.similarity import profiles, scores
 
 plt.style.use(str(files("handbook_code") / "handbook.mplstyle"))
 # The same picture gives the same file: no date in it, no random names.
@@ -125,9 +126,11 @@ __all__ = [
     "plane_clouds",
     "precision_recall",
     "profile",
+    "profiles",
     "ranking",
     "reliability",
     "risks",
+    "scores",
     "segmented",
     "shares",
     "spreads",
