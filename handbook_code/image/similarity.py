@@ -68,7 +68,9 @@ def ssim_loss(
     check_positive(data_range=data_range)
     dtype, x, y = _images(input, target, SIDE)
     with no_autocast(x):
-        dark, unlike = _lacks(x, y, data_range, _windows(x, SIGMA, SIDE))
+        x, y, levels = _centred(x, y)
+        windows = _windows(x, SIGMA, SIDE)
+        dark, unlike = _lacks(x, y, levels, windows, data_range)
         loss = _either(dark, unlike).mean((1, 2, 3))
     return reduce(loss, reduction, dtype)
 
@@ -126,8 +128,10 @@ def ms_ssim_loss(
     dtype, x, y = _images(input, target, least, scales)
     with no_autocast(x):
         missing = []
+        x, y, levels = _centred(x, y)
         for scale in range(1, scales + 1):
-            dark, unlike = _lacks(x, y, data_range, _windows(x, SIGMA, SIDE))
+            windows = _windows(x, SIGMA, SIDE)
+            dark, unlike = _lacks(x, y, levels, windows, data_range)
             if scale == scales:
                 unlike = _either(dark, unlike)
             missing.append(unlike.mean((2, 3)))
@@ -191,13 +195,14 @@ def ms_ssim_l1_loss(
     side = 2 * int(2 * sigmas[-1]) + 1
     dtype, x, y = _images(input, target, side)
     with no_autocast(x):
-        missing = torch.zeros_like(x[..., :1, :1])
+        missing, error = torch.zeros_like(x[..., :1, :1]), (x - y).abs()
+        x, y, levels = _centred(x, y)
         for sigma in sigmas:
             windows = _windows(x, sigma, side)
-            dark, unlike = _lacks(x, y, data_range, windows)
+            dark, unlike = _lacks(x, y, levels, windows, data_range)
             missing = _either(missing, unlike)
         missing = _either(missing, dark)
-        error = _means((x - y).abs(), windows) / data_range
+        error = _means(error, windows) / data_range
         loss = (alpha * missing + (1 - alpha) * error).mean((1, 2, 3))
     return reduce(loss, reduction, dtype)
 
@@ -243,16 +248,27 @@ def _means(image: Tensor, windows: tuple[Tensor, Tensor]) -> Tensor:
     return ((image @ across.mT).mT @ down.mT).mT
 
 
+def _centred(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Images less a constant, which has no part in variances, and these.
+
+    Without it the square of the mean would cancel their digits.
+    """
+    levels = [z.mean((-2, -1), keepdim=True).detach() for z in (x, y)]
+    return x - levels[0], y - levels[1], levels
+
+
 def _lacks(
-    x: Tensor, y: Tensor, data_range: float, windows: tuple[Tensor, Tensor]
+    x: Tensor,
+    y: Tensor,
+    levels: list[Tensor],
+    windows: tuple[Tensor, Tensor],
+    data_range: float,
 ) -> tuple[Tensor, Tensor]:
     """1 − l and 1 − c of every window, from the sum and the difference."""
-    # Whatever constant is taken off, a variance is the same; these leave the
-    # square of the mean little to cancel.
-    a, b = (z.mean((-2, -1), keepdim=True).detach() for z in (x, y))
-    both, both_vary = _moments((x - a) + (y - b), windows)
-    gap, gap_varies = _moments((x - a) - (y - b), windows)
-    both, gap = both + (a + b), gap + (a - b)
+    both, both_vary = _moments(x + y, windows)
+    gap, gap_varies = _moments(x - y, windows)
+    both = both + (levels[0] + levels[1])
+    gap = gap + (levels[0] - levels[1])
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     dark = gap**2 / ((both**2 + gap**2) / 2 + c1)
     unlike = gap_varies / ((both_vary + gap_varies) / 2 + c2)
