@@ -57,6 +57,11 @@ from handbook_code.generative.transport import (
     sinkhorn_divergence,
     transport_plan,
 )
+from handbook_code.image.similarity import (
+    ms_ssim_l1_loss,
+    ms_ssim_loss,
+    ssim_loss,
+)
 from handbook_code.metric.angular import (
     AdaFace,
     ArcFace,
@@ -157,5 +162,8 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "transport_plan",
     "simple_diffusion_loss",
     "denoising_score_matching_loss",
+    "ssim_loss",
+    "ms_ssim_loss",
+    "ms_ssim_l1_loss",
     "Criterion",
 ]

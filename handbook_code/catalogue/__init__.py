@@ -13,6 +13,7 @@ from handbook_code.catalogue.generative import (
     reconstruction,
     transport,
 )
+from handbook_code.catalogue.image import similarity
 from handbook_code.catalogue.metric import angular, euclidean
 from handbook_code.catalogue.regression import boxes, pointwise
 
@@ -73,6 +74,9 @@ CATALOGUE: tuple[Loss, ...] = (
     transport.divergence,
     diffusion.simple_diffusion,
     diffusion.denoising_score_matching,
+    similarity.ssim,
+    similarity.ms_ssim,
+    similarity.ms_ssim_l1,
 )
 
 __all__ = ["CATALOGUE", "Loss"]

@@ -96,6 +96,7 @@ from handbook_code.plots.reconstructions import (
     kept_power,
     likelihoods,
 )
+from handbook_code.plots.similarity import profiles, scores
 from handbook_code.plots.transport import arrivals, plans
 
 plt.style.use(str(files("handbook_code") / "handbook.mplstyle"))
@@ -161,12 +162,14 @@ __all__ = [
     "plans",
     "precision_recall",
     "profile",
+    "profiles",
     "pulls",
     "ranking",
     "reach",
     "reaching",
     "reliability",
     "risks",
+    "scores",
     "segmented",
     "shares",
     "spreads",
