@@ -31,6 +31,10 @@ from handbook_code.classification.probabilistic import (
     poly_loss,
     softmax_focal_loss,
 )
+from handbook_code.generative._extractors import (
+    EfficientNetLite0,
+    EnergyPyramid,
+)
 from handbook_code.metric.angular import (
     AdaFace,
     ArcFace,
@@ -115,5 +119,7 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "CosFace",
     "ArcFace",
     "AdaFace",
+    "EnergyPyramid",
+    "EfficientNetLite0",
     "Criterion",
 ]
