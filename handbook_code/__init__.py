@@ -35,6 +35,11 @@ from handbook_code.generative._extractors import (
     EfficientNetLite0,
     EnergyPyramid,
 )
+from handbook_code.generative.features import (
+    gram_matrix,
+    perceptual_loss,
+    style_loss,
+)
 from handbook_code.metric.angular import (
     AdaFace,
     ArcFace,
@@ -119,6 +124,9 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "CosFace",
     "ArcFace",
     "AdaFace",
+    "perceptual_loss",
+    "gram_matrix",
+    "style_loss",
     "EnergyPyramid",
     "EfficientNetLite0",
     "Criterion",
