@@ -57,6 +57,7 @@ def perceptual_loss(
         Johnson, Alahi, Fei-Fei (2016), Perceptual losses for real-time style
         transfer and super-resolution.
 
+    >>> import torch
     >>> x, y = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
     >>> perceptual_loss(x, y, extractor=lambda x: [x, 3 * x])
     tensor(10.)
@@ -89,6 +90,7 @@ def gram_matrix(features: Tensor) -> Tensor:
         Gatys, Ecker, Bethge (2016), Image style transfer using convolutional
         neural networks.
 
+    >>> import torch
     >>> gram_matrix(torch.tensor([[[1.0, 1.0], [1.0, -1.0]]]))
     tensor([[[0.5000, 0.0000],
              [0.0000, 0.5000]]])
@@ -143,6 +145,7 @@ def style_loss(
         Gatys, Ecker, Bethge (2016), Image style transfer using convolutional
         neural networks.
 
+    >>> import torch
     >>> x = torch.tensor([[[[1.0, 2.0, 3.0]]]])
     >>> style_loss(x, x.flip(-1), extractor=torch.nn.Identity())
     tensor(0.)
