@@ -101,8 +101,7 @@ def gram_matrix(features: Tensor) -> Tensor:
             f"features: expected maps, (N, C, H, W), "
             f"got {tuple(features.shape)}"
         )
-    _, f = widen(features)
-    f = f.flatten(2)
+    f = widen(features)[1].flatten(2)
     # Divided first: the sum over a large picture would be large.
     with no_autocast(f):
         return (f / f[0].numel()) @ f.mT if len(f) else f @ f.mT
