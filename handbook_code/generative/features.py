@@ -126,8 +126,8 @@ def style_loss(
         extractor: φ, from pictures to a map or to several, (N, C, H, W). It
             gets them in float32 or wider. If None, ``EnergyPyramid()``,
             which wants values from 0 to 1. Freeze a network.
-        weights: w, one number ≥ 0 for each map; 1 if None. Layers differ in
-            size by orders of magnitude, and so do their terms.
+        weights: w, one number ≥ 0 for each map; 1 if None. Layers have units
+            of their own: with 1 / ‖G(φⱼ(y))‖² each counts alike.
         reduction: ``"none"`` (one value per picture), ``"mean"`` or
             ``"sum"``.
 
