@@ -31,6 +31,10 @@ from handbook_code.classification.probabilistic import (
     poly_loss,
     softmax_focal_loss,
 )
+from handbook_code.generative._extractors import (
+    EfficientNetLite0,
+    EnergyPyramid,
+)
 from handbook_code.generative.adversarial import (
     clip_weights,
     gradient_penalty,
@@ -47,6 +51,11 @@ from handbook_code.generative.diffusion import (
 from handbook_code.generative.divergence import (
     gaussian_kl_loss,
     kl_divergence_loss,
+)
+from handbook_code.generative.features import (
+    gram_matrix,
+    perceptual_loss,
+    style_loss,
 )
 from handbook_code.generative.reconstruction import (
     gaussian_nll_loss,
@@ -162,6 +171,11 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "transport_plan",
     "simple_diffusion_loss",
     "denoising_score_matching_loss",
+    "perceptual_loss",
+    "style_loss",
+    "gram_matrix",
+    "EnergyPyramid",
+    "EfficientNetLite0",
     "ssim_loss",
     "ms_ssim_loss",
     "ms_ssim_l1_loss",

@@ -10,6 +10,7 @@ from handbook_code.catalogue.generative import (
     adversarial,
     diffusion,
     divergence,
+    features,
     reconstruction,
     transport,
 )
@@ -74,6 +75,8 @@ CATALOGUE: tuple[Loss, ...] = (
     transport.divergence,
     diffusion.simple_diffusion,
     diffusion.denoising_score_matching,
+    features.perceptual,
+    features.style,
     similarity.ssim,
     similarity.ms_ssim,
     similarity.ms_ssim_l1,

@@ -63,6 +63,7 @@ from handbook_code.plots.embeddings import (
     tracks,
     zones,
 )
+from handbook_code.plots.features import by_depth
 from handbook_code.plots.kinships import answers, kinships
 from handbook_code.plots.margins import margins, minimisers, spreads
 from handbook_code.plots.overlap import (
@@ -119,6 +120,7 @@ __all__ = [
     "box_fields",
     "box_paths",
     "box_profiles",
+    "by_depth",
     "by_distance",
     "by_logit",
     "by_size",
