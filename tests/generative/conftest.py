@@ -2,6 +2,8 @@
 
 import pytest
 import torch
+from skimage import data
+from skimage.transform import resize
 from torch import nn
 
 
@@ -37,11 +39,6 @@ def pictures(generator):
     shape = (2, 6, 2, 5, 5)
     x, made = torch.randn(shape, generator=generator, dtype=torch.float64)
     return x, made, torch.rand(6, generator=generator, dtype=torch.float64)
-"""Pictures for the tests of generative losses."""
-
-import pytest
-from skimage import data
-from skimage.transform import resize
 
 
 @pytest.fixture
