@@ -31,6 +31,14 @@ from handbook_code.classification.probabilistic import (
     poly_loss,
     softmax_focal_loss,
 )
+from handbook_code.image.perceptual import (
+    LPIPS,
+    laplacian_pyramid,
+    lpips_heads,
+    lpips_layer_loss,
+    nlpd,
+    normalized_laplacian_pyramid,
+)
 from handbook_code.metric.angular import (
     AdaFace,
     ArcFace,
@@ -115,5 +123,11 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "CosFace",
     "ArcFace",
     "AdaFace",
+    "nlpd",
+    "lpips_layer_loss",
+    "normalized_laplacian_pyramid",
+    "laplacian_pyramid",
+    "LPIPS",
+    "lpips_heads",
     "Criterion",
 ]

@@ -1,8 +1,9 @@
 """Other people's losses, to compare ours with.
 
 They are installed without what they depend on (requirements-alone.txt), so
-two need help: torchvision's wheel is compiled for CUDA, and the package
-around segmentation_models_pytorch's losses wants its models.
+three need help: torchvision's wheel is compiled for CUDA, the package around
+segmentation_models_pytorch's losses wants its models, and plenoptic filters
+from pyrtools, which its SSIM does not use.
 """
 
 import importlib.util
@@ -44,6 +45,8 @@ def peer(name: str) -> ModuleType:
         _declare_operators()
     if package == "segmentation_models_pytorch":
         _without_its_models(package)
+    if package == "plenoptic":
+        _without_pyrtools()
     return pytest.importorskip(name)
 
 
@@ -63,3 +66,15 @@ def _without_its_models(package: str) -> None:
         bare = ModuleType(package)
         bare.__path__ = spec.submodule_search_locations
         sys.modules[package] = bare
+
+
+@cache
+def _without_pyrtools() -> None:
+    if importlib.util.find_spec("pyrtools") is None:
+        for name in (
+            "pyrtools",
+            "pyrtools.pyramids",
+            "pyrtools.pyramids.steer",
+        ):
+            sys.modules[name] = ModuleType(name)
+        sys.modules[name].steer_to_harmonics_mtx = None

@@ -68,19 +68,19 @@ def test_every_loss_is_catalogued_exported_and_explained(topic):
     }
     losses = {name for name in public if name.endswith("_loss")}
     catalogued = {loss.name for loss in CATALOGUE if loss.chapter == topic}
-    assert losses == catalogued
+    assert losses <= catalogued <= public
     assert public <= set(handbook_code.__all__)
     text = (ROOT / "book" / f"{topic}.md").read_text("utf8")
-    for name in losses:
+    for name in catalogued:
         label = f"({name.replace('_', '-')})="
         assert label in text, f"{name} has no labelled section"
-    for name in public - losses:
+    for name in public - catalogued:
         assert f"`{name}" in text, f"{name} is not in its chapter"
 
 
 def test_losses_stand_in_the_order_of_the_chapters():
-    exported = [n for n in handbook_code.__all__ if n.endswith("_loss")]
-    assert exported == [loss.name for loss in CATALOGUE]
+    catalogued = [loss.name for loss in CATALOGUE]
+    assert [n for n in handbook_code.__all__ if n in catalogued] == catalogued
 
 
 @pytest.mark.parametrize("path", MODULES, ids=Path.as_posix)

@@ -6,6 +6,7 @@ from handbook_code.catalogue.classification import (
     overlap,
     probabilistic,
 )
+from handbook_code.catalogue.image import perceptual
 from handbook_code.catalogue.metric import angular, euclidean
 from handbook_code.catalogue.regression import boxes, pointwise
 
@@ -52,6 +53,8 @@ CATALOGUE: tuple[Loss, ...] = (
     angular.cosface,
     angular.arcface,
     angular.adaface,
+    perceptual.nlpd,
+    perceptual.lpips_layer,
 )
 
 __all__ = ["CATALOGUE", "Loss"]
