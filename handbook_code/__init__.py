@@ -31,6 +31,15 @@ from handbook_code.classification.probabilistic import (
     poly_loss,
     softmax_focal_loss,
 )
+from handbook_code.generative._extractors import (
+    EfficientNetLite0,
+    EnergyPyramid,
+)
+from handbook_code.generative.features import (
+    gram_matrix,
+    perceptual_loss,
+    style_loss,
+)
 from handbook_code.image.perceptual import (
     LPIPS,
     laplacian_pyramid,
@@ -123,6 +132,11 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "CosFace",
     "ArcFace",
     "AdaFace",
+    "perceptual_loss",
+    "gram_matrix",
+    "style_loss",
+    "EnergyPyramid",
+    "EfficientNetLite0",
     "nlpd",
     "lpips_layer_loss",
     "normalized_laplacian_pyramid",

@@ -285,9 +285,7 @@ def test_integers_are_refused(loss, generator):
 @every_loss
 def test_a_criterion_is_the_loss(loss, generator):
     arguments, options = loss.call(20, generator), loss.options(generator)
-    given = dict(
-        zip(loss.given, arguments[len(loss.arguments) :], strict=True)
-    )
+    given = loss.name_given(*arguments[len(loss.arguments) :])
     criterion = Criterion(loss.function, **given, **options)
     expected = loss.apply(*arguments, **options)
     positional = arguments[: len(loss.arguments)]

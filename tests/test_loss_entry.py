@@ -127,6 +127,27 @@ def test_a_stochastic_loss_of_a_network_is_given_both(generator):
     assert_agrees(loss, generator)
 
 
+def by_features(x, y, *, extractor, reduction="mean"):
+    each = sum(
+        (f - g) ** 2 for f, g in zip(extractor(x), extractor(y), strict=True)
+    )
+    return reduce(each, reduction, x.dtype)
+
+
+def test_a_network_may_be_given_by_name(generator):
+    """As a perceptual loss its extractor, here of two maps."""
+    loss = entry(
+        by_features,
+        arguments=(x, y),
+        given={"extractor": Lambda(a, (a, sin(a)))},
+        formula=(x - y) ** 2 + (sin(x) - sin(y)) ** 2,
+    )
+    assert loss.variables == (x, y)
+    assert_agrees(loss, generator)
+    suite.test_a_criterion_is_the_loss(loss, generator)
+    suite.test_compile_captures_the_whole_loss(loss, generator)
+
+
 def scaled(x, scale, *, delta=1.0, reduction="mean"):
     return reduce(delta * scale * x**2, reduction, x.dtype)
 

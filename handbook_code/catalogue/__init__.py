@@ -6,6 +6,7 @@ from handbook_code.catalogue.classification import (
     overlap,
     probabilistic,
 )
+from handbook_code.catalogue.generative import features
 from handbook_code.catalogue.image import perceptual
 from handbook_code.catalogue.metric import angular, euclidean
 from handbook_code.catalogue.regression import boxes, pointwise
@@ -53,6 +54,8 @@ CATALOGUE: tuple[Loss, ...] = (
     angular.cosface,
     angular.arcface,
     angular.adaface,
+    features.perceptual,
+    features.style,
     perceptual.nlpd,
     perceptual.lpips_layer,
 )

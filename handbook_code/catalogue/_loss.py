@@ -23,10 +23,11 @@ class Loss:
     ``(y + r, y)``, a box is the tuple ``(a, b, a + w, b + h)``. A ``Lambda``
     is a network: the code calls it, and so does the formula. ``given`` are
     keyword arguments that are tensors: weights, a distance map, the noise that
-    the loss would draw by itself. An ``IndexedBase`` is an array; its shape
-    may be general, ``(K,)``, and ``sizes`` says at which K the formula is
-    compared with the code. What is ``shared`` has no axis of samples, such as
-    the weights of classes: all samples of a call have the same.
+    the loss would draw by itself; a ``Lambda`` among them is a network, too.
+    An ``IndexedBase`` is an array; its shape may be general, ``(K,)``, and
+    ``sizes`` says at which K the formula is compared with the code. What is
+    ``shared`` has no axis of samples, such as the weights of classes: all
+    samples of a call have the same.
 
     ``where`` lists the abbreviations of the formula, such as an area, each
     written in variables or in what comes after it; those in ``held`` are
@@ -69,6 +70,11 @@ class Loss:
                 f"coupled: expected True where one number is all that "
                 f"{self.name} gives, got False"
             )
+        networks = {
+            name: Network(a) if isinstance(a, sp.Lambda) else None
+            for name, a in self.given.items()
+        }
+        object.__setattr__(self, "networks", networks)
 
     @property
     def name(self) -> str:
@@ -86,17 +92,12 @@ class Loss:
     @cached_property
     def variables(self) -> tuple[sp.Expr, ...]:
         """What the arguments are written in: numbers and arrays."""
-        tensors = (a for a in self.arguments if not isinstance(a, sp.Lambda))
-        return self._unknowns(sp.Tuple(*tensors, *self.given.values()))
+        return self._unknowns(sp.Tuple(*self._tensors))
 
     @cached_property
     def is_shared(self) -> list[bool]:
         """Of every tensor of a call, whether it has no axis of samples."""
-        return [
-            argument in self.shared
-            for argument in (*self.arguments, *self.given.values())
-            if not isinstance(argument, sp.Lambda)
-        ]
+        return [argument in self.shared for argument in self._tensors]
 
     @cached_property
     def parameters(self) -> dict[str, sp.Symbol]:
@@ -166,8 +167,16 @@ class Loss:
             else next(rest)
             for a in self.arguments
         ]
-        given = dict(zip(self.given, rest, strict=True))
+        given = self.name_given(*rest)
         return self.function(*positional, **given, **options)
+
+    def name_given(self, *tensors: Tensor) -> dict:
+        """What is given by name: networks, and these tensors, in order."""
+        rest = iter(tensors)
+        return {
+            name: next(rest) if network is None else network
+            for name, network in self.networks.items()
+        }
 
     def __call__(self, *tensors: Tensor, **options: float) -> Tensor:
         """One value per sample, or per batch where samples are coupled.
@@ -216,11 +225,7 @@ class Loss:
             evaluate = sp.lambdify(self.variables, argument, vars(torch))
             return evaluate(*columns)
 
-        return [
-            build(argument)
-            for argument in (*self.arguments, *self.given.values())
-            if not isinstance(argument, sp.Lambda)
-        ]
+        return [build(argument) for argument in self._tensors]
 
     def call(self, n: int, generator: torch.Generator) -> list[Tensor]:
         """Arguments of one call: ``n`` samples, or one that is a batch."""
@@ -234,6 +239,15 @@ class Loss:
         return [
             a[0] if shared else a
             for a, shared in zip(arguments, self.is_shared, strict=True)
+        ]
+
+    @cached_property
+    def _tensors(self) -> list:
+        """Arguments that are no networks, in the order of a call."""
+        return [
+            argument
+            for argument in (*self.arguments, *self.given.values())
+            if not isinstance(argument, sp.Lambda)
         ]
 
     def _unknowns(self, expression: sp.Basic) -> tuple[sp.Expr, ...]:
@@ -263,6 +277,22 @@ class Loss:
                     sorted(choices), dtype=dtype, device=generator.device
                 )
                 return values[torch.randint(len(values), shape, **like)]
+
+
+class Network:
+    """A ``Lambda`` that is called with tensors, and can be pickled."""
+
+    def __init__(self, formula: sp.Lambda):
+        self.formula = formula
+        self.evaluate = sp.lambdify(
+            formula.variables, formula.expr, vars(torch)
+        )
+
+    def __call__(self, *tensors: Tensor):
+        return self.evaluate(*tensors)
+
+    def __reduce__(self):
+        return Network, (self.formula,)
 
 
 def _twin(variable: sp.Expr) -> sp.Expr:

@@ -1,0 +1,1 @@
+"""Losses of what a model generates."""
