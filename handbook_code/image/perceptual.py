@@ -122,7 +122,7 @@ def laplacian_pyramid(image: Tensor, scales: int = 6) -> list[Tensor]:
     """
     _check_pictures(image=image)
     bands, x = [], image
-    for _ in range(scales - 1):
+    while len(bands) < scales - 1:
         low = _halve(_halve(x, -1), -2)
         bands.append(x - _double(_double(low, -1, x), -2, x))
         x = low

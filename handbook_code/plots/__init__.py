@@ -64,6 +64,7 @@ from handbook_code.plots.overlap import (
     starts,
     weights,
 )
+from handbook_code.plots.perception import standings
 from handbook_code.plots.pictures import (
     bands,
     fading,
@@ -131,6 +132,7 @@ __all__ = [
     "segmented",
     "shares",
     "spreads",
+    "standings",
     "starts",
     "surprises",
     "target_logits",
