@@ -28,22 +28,26 @@ def theirs(net, **options):
     return module.double()
 
 
+def published(net, like):
+    return [head.to(like.device) for head in lpips_heads(net)]
+
+
 def backbone_of(module):
     """Their network, with the normalisation of ImageNet before it."""
     return lambda x: module.net(module.scaling_layer(2 * x - 1))
 
 
 @pytest.mark.parametrize("net", ["alex", "vgg", "squeeze"])
-@pytest.mark.parametrize("published", [True, False])
-def test_lpips_is_the_module_of_lpips(net, published, coloured):
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_lpips_is_the_module_of_lpips(net, pretrained, coloured):
     """With their own random network; the published heads, or random ones."""
-    module = theirs(net, pretrained=published)
+    module = theirs(net, pretrained=pretrained)
     for lin in module.lins:  # random heads are negative, too
         lin.model[-1].weight.data.abs_()
     heads = [lin.model[-1].weight.flatten() for lin in module.lins]
-    if published:
+    if pretrained:
         for mine, head in zip(lpips_heads(net), heads, strict=True):
-            assert torch.equal(mine.double(), head)
+            assert torch.equal(mine.double(), head.cpu())
     x, y = coloured
     ours = LPIPS(backbone_of(module), heads=heads)
     expected = with_slope(lambda a, b: module(a, b, normalize=True).mean(),
@@ -77,8 +81,8 @@ def test_lpips_is_that_of_torchmetrics(coloured):
     module = theirs("alex")
     other = lpips._LPIPS(net="alex", pretrained=False, pnet_rand=True)
     other.double().load_state_dict(module.state_dict(), strict=False)
-    ours = LPIPS(backbone_of(module), heads=lpips_heads("alex"))
     x, y = coloured
+    ours = LPIPS(backbone_of(module), heads=published("alex", x))
     torch.testing.assert_close(
         ours(x, y),
         other(x, y, normalize=True).mean(),
@@ -93,7 +97,7 @@ def test_lpips_is_that_of_piq(coloured):
     layers = [layer for n in range(1, 6)
               for layer in getattr(module.net, f"slice{n}")]  # fmt: skip
     network = nn.Sequential(*layers)
-    heads = lpips_heads("vgg")
+    heads = published("vgg", coloured[0])
     loss = peer("piq.perceptual").ContentLoss(
         network,
         layers=["3", "8", "15", "22", "29"],
@@ -181,6 +185,7 @@ def test_the_backbone_is_frozen_and_does_not_train(coloured):
     features = Listed(network)
     loss = LPIPS(features, heads=[torch.ones(4)])
     assert not any(p.requires_grad for p in loss.parameters())
+    assert not features.training
     loss.train()
     assert loss.training and not features.training and not network[1].training
     torch.testing.assert_close(loss(*coloured), loss(*coloured))
