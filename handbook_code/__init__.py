@@ -66,6 +66,14 @@ from handbook_code.generative.transport import (
     sinkhorn_divergence,
     transport_plan,
 )
+from handbook_code.image.perceptual import (
+    LPIPS,
+    laplacian_pyramid,
+    lpips_heads,
+    lpips_layer_loss,
+    nlpd,
+    normalized_laplacian_pyramid,
+)
 from handbook_code.image.similarity import (
     ms_ssim_l1_loss,
     ms_ssim_loss,
@@ -179,5 +187,12 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "ssim_loss",
     "ms_ssim_loss",
     "ms_ssim_l1_loss",
+    "perceptual",
+    "nlpd",
+    "normalized_laplacian_pyramid",
+    "laplacian_pyramid",
+    "lpips_layer_loss",
+    "LPIPS",
+    "lpips_heads",
     "Criterion",
 ]

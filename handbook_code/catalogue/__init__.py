@@ -14,7 +14,7 @@ from handbook_code.catalogue.generative import (
     reconstruction,
     transport,
 )
-from handbook_code.catalogue.image import similarity
+from handbook_code.catalogue.image import perceptual, similarity
 from handbook_code.catalogue.metric import angular, euclidean
 from handbook_code.catalogue.regression import boxes, pointwise
 
@@ -80,6 +80,8 @@ CATALOGUE: tuple[Loss, ...] = (
     similarity.ssim,
     similarity.ms_ssim,
     similarity.ms_ssim_l1,
+    perceptual.nlpd,
+    perceptual.lpips_layer,
 )
 
 __all__ = ["CATALOGUE", "Loss"]

@@ -1,1 +1,2 @@
 """Losses between two images."""
+"""Losses of what pictures look like."""

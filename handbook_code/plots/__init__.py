@@ -76,6 +76,7 @@ from handbook_code.plots.overlap import (
     starts,
     weights,
 )
+from handbook_code.plots.perception import standings
 from handbook_code.plots.pictures import (
     bands,
     fading,
@@ -175,6 +176,7 @@ __all__ = [
     "segmented",
     "shares",
     "spreads",
+    "standings",
     "starts",
     "surprises",
     "swarms",

@@ -1,1 +1,2 @@
 """Entries of the losses between images."""
+"""Entries of the losses of pictures."""
