@@ -1,2 +1,1 @@
 """Losses between two images."""
-"""Losses of what pictures look like."""

@@ -1,9 +1,10 @@
-"""Pairs of images for the tests of similarity."""
+"""Pairs of images, drawn and photographed, for the tests of image losses."""
 
 from functools import partial
 
 import pytest
 import torch
+from skimage import data
 from torch import Tensor
 
 
@@ -34,12 +35,6 @@ def pair(pictures):
 def large(pictures):
     """Large enough for five scales, and even at each."""
     return pictures(1, 2, 176, 192)
-"""Pictures for the tests of image losses."""
-
-import pytest
-import torch
-from skimage import data
-
 
 @pytest.fixture
 def grey(generator):

@@ -1,2 +1,1 @@
 """Entries of the losses between images."""
-"""Entries of the losses of pictures."""
