@@ -1,7 +1,8 @@
 """Entropic optimal transport of clouds of points, and what removes its bias.
 
-The gradient is that of the converged problem, to the second order. Nothing
-depends on a tensor's value: no synchronisation, one graph, ``vmap``.
+First and second derivatives are those of the converged problem; a third is
+not. Nothing depends on a tensor's value: no synchronisation, one graph,
+``vmap``.
 """
 
 import torch
@@ -45,8 +46,10 @@ def entropic_transport(
         b: the same for y, (M,).
         cost: C, (N, M), in place of the squared distance. Then x and y only
             say how many there are, and have no gradient.
-        iterations: rounds of Sinkhorn's loop. In the first half ε comes down
-            from the spread of the costs. What is left grows as ε falls: of
+        iterations: rounds of Sinkhorn's loop, of N M operations each; after
+            them, the cube of the smaller number is spent once on second
+            derivatives. In the first half ε comes down from the spread (the
+            largest cost less the least). What is left grows as ε falls: of
             the value, some 1e-4 of the spread where ε is a thousandth of it,
             up to 1e-3 where it is a ten-thousandth. The sums of
             ``transport_plan`` show it.
@@ -235,7 +238,7 @@ def _soft_minimum(
 def _scaling(
     C: Tensor, b: Tensor, f: Tensor, g: Tensor, epsilon: float
 ) -> tuple[Tensor, Tensor]:
-    """exp((f + g − C) / ε), and its sum over y, which is 1 if converged."""
+    """exp((f + g − C) / ε), and its sum over y: 1 if converged."""
     # Only between points of no weight could it be larger than exp(80).
     e = ((f[:, None] + g - C) / epsilon).clamp(max=80).exp()
     return e, (b * e).sum(1)
@@ -254,8 +257,9 @@ def _response(
     with_b = (b * e / rows[:, None]).detach()
     with no_autocast(e):
         system = b.detach() - (share / arrived).detach().mT @ with_b
-    nudge = 1 + 8 * torch.finfo(e.dtype).eps  # islands would be singular
-    system = system + nudge * torch.eye(len(b), dtype=e.dtype, device=e.device)
+    # Above 1: if the plan falls into islands, the system is singular.
+    nudge = 1 + 8 * torch.finfo(e.dtype).eps
+    system = system + nudge * torch.diag(torch.ones_like(b))
     answer, _ = torch.linalg.solve_ex(system, missing)
     return missing, epsilon * answer
 
