@@ -54,8 +54,8 @@ def simple_diffusion_loss(
             elements), ``"mean"`` or ``"sum"``.
 
     Returns:
-        The loss, ≥ 0. No network reaches 0 on average: the noise cannot be
-        told from the data for certain.
+        The loss, ≥ 0. In general no network reaches 0 on average: the noise
+        cannot be told from the data for certain.
 
     Raises:
         TypeError: if the model cannot be called or returns no floating-point
@@ -121,8 +121,8 @@ def denoising_score_matching_loss(
             elements), ``"mean"`` or ``"sum"``.
 
     Returns:
-        The loss, ≥ 0. On average it is least, and not zero, where s is the
-        score of the density of the noisy data.
+        The loss, ≥ 0. On average it is least, and in general not zero, where
+        s is the score of the density of the noisy data.
 
     Raises:
         TypeError: if the score cannot be called or returns no floating-point
@@ -186,7 +186,11 @@ def _samples(values: Tensor) -> Tensor:
 
 
 def _call(
-    name: str, network: Callable, x: Tensor, condition: Tensor, like: str
+    name: str,
+    network: Callable,
+    x: Tensor,
+    condition: Tensor | float,
+    like: str,
 ) -> Tensor:
     if not callable(network):
         got = type(network).__name__

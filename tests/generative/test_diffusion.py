@@ -52,7 +52,7 @@ def case(generator):
 
 
 def test_simple_diffusion_is_the_loop_of_the_paper(case):
-    """Ho et al., equation 14; their code takes the mean over all elements."""
+    """A mean over the elements, as the code of Ho et al. takes it."""
     model, x, t, schedule, noise = case
 
     def loop():
@@ -71,7 +71,7 @@ def test_simple_diffusion_is_the_loop_of_the_paper(case):
 
 @pytest.mark.parametrize("power", [0.0, 2.0, -1.0])
 def test_score_matching_is_the_loop_of_the_paper(case, power):
-    """Vincent, equations 9 and 10: the target is (x − x̃)/σ²."""
+    """Vincent's target for normal noise is (x − x̃)/σ²."""
     score, x, _, _, noise = case
     sigma = torch.linspace(0.2, 3, 7).double()
 
