@@ -230,8 +230,8 @@ def gradient_penalty(
         slope = torch.func.grad(total)(share * x + (1 - share) * made)
     square = slope.flatten(1).square().sum(1) if x.dim() > 1 else slope**2
     # The root of zero has no slope, and no slope of its slope.
-    steep = square > 0
-    length = torch.where(steep, torch.where(steep, square, 1.0).sqrt(), 0.0)
+    flat = square == 0
+    length = torch.where(flat, 0.0, torch.where(flat, 1.0, square).sqrt())
     return reduce(weight * (length - 1) ** 2, "mean", dtype)
 
 
@@ -239,8 +239,9 @@ def gradient_penalty(
 def clip_weights(critic: nn.Module, *, limit: float = 0.01) -> None:
     """Sets every parameter of a critic that leaves [−c, c] to its end.
 
-    Called after each step of the critic's optimiser. It changes the critic in
-    place and bounds its Lipschitz constant, but not by 1.
+    Called after each step of the critic's optimiser, it changes the critic in
+    place. Linear layers and activations of bounded slope thereby have a
+    Lipschitz constant together; it is not 1.
 
     Args:
         critic: its parameters are clipped, its buffers are not.

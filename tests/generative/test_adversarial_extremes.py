@@ -81,6 +81,13 @@ def test_a_flat_critic_costs_the_weight_and_pulls_nowhere(device):
     assert (first == 0).all() and (second == 0).all()
 
 
+def test_a_critic_that_has_broken_down_is_not_taken_for_a_flat_one(device):
+    x = torch.ones(3, 2)
+    for bad in (math.nan, math.inf):
+        penalty = gradient_penalty(lambda x, bad=bad: bad * x[:, 0], x, -x)
+        assert not penalty.isfinite()
+
+
 def test_one_flat_sample_does_not_spoil_the_others(device):
     weight = torch.tensor([2.0, 0.0], requires_grad=True)
     x = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
