@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from handbook_code._checks import (
+    check_count,
     check_finite,
     check_floating,
     check_pair,
@@ -44,8 +45,8 @@ def nlpd(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     uₛ = zₛ / (σₛ + Pₛ ∗ abs(zₛ))
 
     z₁ … z₅ are the bands of a Laplacian pyramid of the input, z₆ the low-pass
-    residual; v is the same of the target. It is the MATLAB function NLP_dist
-    of the authors, digit by digit.
+    residual; v is the same of the target. This follows the MATLAB function
+    NLP_dist of the authors, with its constants and its borders.
 
     Args:
         input: luminance, (N, 1, H, W), from 0 (black) to 1 (white). The σₛ
@@ -56,8 +57,9 @@ def nlpd(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
 
     Returns:
         The loss, ≥ 0, and 0 with the gradient 0 for two equal pictures.
-        Sides should be 64 pixels or more: below, the residual has less than
-        four pixels, and below 17 a band is empty and its zero is in the mean.
+        Sides should be 33 pixels or more: from 17 to 32 the residual is one
+        pixel across, and where both sides are below 17 a band is zero, and
+        this zero is in the mean.
 
     Raises:
         TypeError: if a tensor is not floating-point.
@@ -88,10 +90,20 @@ def normalized_laplacian_pyramid(image: Tensor) -> list[Tensor]:
     uₛ = zₛ / (σₛ + Pₛ ∗ abs(zₛ)), with zeros around zₛ
 
     Args:
-        image: luminance, (N, 1, H, W), from 0 to 1.
+        image: luminance, (N, 1, H, W), from 0 (black) to 1 (white). Of
+            several channels each is treated alone.
 
     Returns:
-        Six scales, from fine to coarse, the last one the low-pass residual.
+        Six scales, from fine to coarse, the last one the low-pass residual,
+        in the dtype of the image.
+
+    Raises:
+        TypeError: if the image is not floating-point.
+        ValueError: if it has not four axes, or no pixel.
+
+    Reference:
+        Laparra, Ballé, Berardino, Simoncelli (2016), Perceptual image quality
+        assessment using a normalized Laplacian pyramid.
 
     >>> x = torch.full((1, 1, 64, 64), 0.5)
     >>> [u.shape[-1] for u in normalized_laplacian_pyramid(x)]
@@ -107,20 +119,32 @@ def laplacian_pyramid(image: Tensor, scales: int = 6) -> list[Tensor]:
 
     z₁ = x − U D x, and so on with D x; the last one is what is left of x
 
-    D blurs by [1, 5, 8, 5, 1] / 20, the picture mirrored at its borders, and
-    takes every second pixel, U puts zeros between pixels and blurs.
+    D blurs by [1, 5, 8, 5, 1] / 20, the picture mirrored at its borders with
+    the border pixel, and takes every second pixel, from the first one on. U
+    repeats the border pixel, puts zeros between pixels, doubles along each
+    axis, and blurs.
 
     Args:
-        image: (N, C, H, W).
-        scales: how many there are, with the residual.
+        image: (N, C, H, W), in any unit.
+        scales: how many there are, with the residual, 1 or more.
 
     Returns:
-        The bands, from fine to coarse. z₁ + U(z₂ + U(…)) is the picture.
+        The bands, from fine to coarse; a side of n pixels has ⌈n / 2⌉ in the
+        next. z₁ + U(z₂ + U(…)) is the picture.
+
+    Raises:
+        TypeError: if the image is not floating-point, or scales no integer.
+        ValueError: if the image has not four axes, or no pixel, or scales is
+            below 1.
+
+    Reference:
+        Burt, Adelson (1983), The Laplacian pyramid as a compact image code.
 
     >>> [z.shape[-1] for z in laplacian_pyramid(torch.ones(1, 1, 33, 33))]
     [33, 17, 9, 5, 3, 2]
     """
     _check_pictures(image=image)
+    check_count(scales=scales)
     bands, x = [], image
     while len(bands) < scales - 1:
         low = _halve(_halve(x, -1), -2)
@@ -219,8 +243,9 @@ class LPIPS(nn.Module):
     L = Σₗ mean over places of Σ_c w_lc (x_lc / ‖x_l‖ − y_lc / ‖y_l‖)²
 
     x_l is the l-th map of features of the input, and y_l of the target. A
-    backbone that is a module is frozen, and stays in evaluation mode. Call
-    the result LPIPS only if the network and its heads were trained for it.
+    backbone that is a module is frozen, and stays in evaluation mode; what a
+    function calls is left as it is. Call the result LPIPS only if the network
+    and its heads were trained for it.
 
     Args:
         backbone: takes pictures (N, 3, H, W) from 0 to 1 and gives a sequence

@@ -31,7 +31,7 @@ def standings(scores: Mapping[str, Mapping[str, Tensor]], unit: str) -> None:
             [c + aside for c in range(len(scores))], middles, color=colour,
             marker=marker, ms=6, lw=1, label=name,
         )  # fmt: skip
-    ax.set(yscale="log", ylabel=f"distance, of that of {unit}")
+    ax.set(yscale="log", ylabel=f"distance, relative to {unit}")
     ax.set_xticks(range(len(scores)), scores, color="0.35")
     ax.tick_params(axis="x", length=0)
     ax.legend(

@@ -189,6 +189,24 @@ def enlarged(x, shape):
     ]
 
 
+@pytest.mark.parametrize(
+    ("shape", "residual", "empty"),
+    [
+        ((64, 64), 4, False),
+        ((33, 33), 4, False),
+        ((32, 32), 1, False),
+        ((17, 17), 1, False),
+        ((16, 16), 1, True),
+        ((16, 17), 1, False),
+        ((16, 64), 2, False),
+    ],
+)
+def test_how_small_a_picture_may_be(shape, residual, empty, grey, device):
+    *bands, last = laplacian_pyramid(grey[0][:1, :, : shape[0], : shape[1]])
+    assert last.numel() == residual
+    assert (bands[-1].abs().max() < 1e-9) == empty
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_equal_pictures_cost_nothing_and_pull_nowhere(dtype, grey):
     x = grey[0].to(dtype)
@@ -225,6 +243,16 @@ def test_nlpd_wants_luminance(shape, device):
     x = torch.zeros(shape)
     with pytest.raises(ValueError, match=r"^input: .* \(N, 1, H, W\), got"):
         nlpd(x, x)
+
+
+def test_a_pyramid_has_at_least_one_scale(device):
+    x = torch.zeros(1, 1, 8, 8)
+    (residual,) = laplacian_pyramid(x, 1)
+    assert residual is x
+    with pytest.raises(ValueError, match=r"^scales: expected a whole number"):
+        laplacian_pyramid(x, 0)
+    with pytest.raises(TypeError, match=r"^scales: .* got float"):
+        laplacian_pyramid(x, 2.0)
 
 
 def test_nlpd_wants_two_pictures_of_one_shape(device):
