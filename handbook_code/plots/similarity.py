@@ -1,8 +1,10 @@
 """What losses of structure do, and what networks trained on them show."""
 
+import math
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
+import torch
 from torch import Tensor
 
 from handbook_code.plots.pictures import COLOURS, LINES, QUIET
@@ -29,7 +31,7 @@ def scores(table: Mapping[str, Mapping[str, Tensor]]) -> None:
     """A table of measures (columns) of methods (rows), a dot for each run.
 
     ``table`` maps a measure to the values of every method; the number is
-    their mean.
+    their mean, to as many places as the runs bear.
     """
     rows = list(next(iter(table.values())))
     figure, axes = plt.subplots(
@@ -40,6 +42,8 @@ def scores(table: Mapping[str, Mapping[str, Tensor]]) -> None:
     )
     figure.get_layout_engine().set(w_pad=0.02, wspace=0)
     for axis, (measure, methods) in zip(axes, table.items(), strict=True):
+        spreads = torch.stack([v.max() - v.min() for v in methods.values()])
+        places = max(0, math.ceil(-math.log10(spreads.median())))
         for row, method in enumerate(rows):
             runs = methods[method]
             axis.plot(
@@ -54,7 +58,7 @@ def scores(table: Mapping[str, Mapping[str, Tensor]]) -> None:
             axis.text(
                 0.5,
                 row - 0.22,
-                f"{runs.mean():.3g}",
+                f"{runs.mean():.{places}f}",
                 transform=axis.get_yaxis_transform(),
                 ha="center",
                 va="center",
