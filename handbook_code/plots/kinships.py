@@ -29,7 +29,7 @@ def kinships(
         alike = home[first] == home[second]
         height = abs(top - bottom)
         bow = Arc(
-            (0, (top + bottom) / 2), 0.9 * height**0.75, height, theta1=-90,
+            (0, (top + bottom) / 2), 0.75 * height**0.75, height, theta1=-90,
             theta2=90, lw=1.4 if alike else 1, ls="-" if alike else "--",
             color=colour[home[first]] if alike else "0.5",
         )  # fmt: skip
@@ -37,14 +37,14 @@ def kinships(
     for chapter in chapters:
         members = [y for name, y in place.items() if home[name] == chapter]
         ax.plot(
-            [-4, -4], [members[0] + 0.2, members[-1] - 0.2], lw=3,
+            [-5.8, -5.8], [members[0] + 0.2, members[-1] - 0.2], lw=3,
             color=colour[chapter],
         )  # fmt: skip
         ax.annotate(
-            chapter, (-4, (members[0] + members[-1]) / 2), xytext=(-6, 0),
+            chapter, (-5.8, (members[0] + members[-1]) / 2), xytext=(-6, 0),
             textcoords="offset points", ha="right", va="center",
         )  # fmt: skip
-    ax.set(xlim=(-8.2, 6.8), ylim=(-len(home) + 0.4, 0.6))
+    ax.set(xlim=(-11.6, 8.6), ylim=(-len(home) + 0.4, 0.6))
     ax.axis("off")
     plt.show()
 
