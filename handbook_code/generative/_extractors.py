@@ -28,7 +28,7 @@ EPSILON = 1e-3  # in the batch normalisation
 
 
 class EnergyPyramid(nn.Module):
-    """Features that nobody trained: what filters of many sizes respond.
+    """Features without training: what filters of many sizes respond.
 
     The picture, in opponent colours, is blurred and halved again and again.
     On each level it meets pairs of Gabor filters, which differ by a quarter of

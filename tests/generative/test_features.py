@@ -92,6 +92,24 @@ def test_style_loss_is_that_of_piq_but_for_the_positions(vgg, pair):
     )
 
 
+def test_perceptual_loss_is_that_of_monai_for_features_of_length_one(pair):
+    """Theirs sums over channels, and normalises its pictures in place."""
+    torch.manual_seed(0)
+    losses = peer("monai.losses.perceptual")
+    theirs = losses.PerceptualLoss(2, "resnet50", pretrained=False)
+    net = theirs.perceptual_function
+
+    def extractor(x):
+        maps = net.model(losses.torchvision_zscore_norm(x.clone()))
+        return losses.normalize_tensor(maps[net.final_layer])
+
+    x, y = (F.interpolate(p.float(), 64) for p in pair)
+    torch.testing.assert_close(
+        theirs(x.clone(), y.clone()),
+        2048 * perceptual_loss(x, y, extractor=extractor),
+    )
+
+
 def test_a_rectifier_in_place_overwrites_the_map_before_it(vgg, pair):
     """Cut a VGG after its rectifiers, or copy: before them it is too late."""
     x, _ = pair
