@@ -18,6 +18,7 @@ BUILT_ON_TORCHVISION = (
     "torchvision",
     "lightly",
     "lpips",
+    "monai",
     "piq",
     "timm",
     "torchmetrics",

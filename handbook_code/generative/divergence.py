@@ -45,6 +45,7 @@ def kl_divergence_loss(
     Reference:
         Kullback, Leibler (1951), On information and sufficiency.
 
+    >>> import torch
     >>> p = torch.tensor([[0.5, 0.5], [1.0, 0.0]])
     >>> q = torch.tensor([[0.75, 0.25], [0.5, 0.5]])
     >>> kl_divergence_loss(q.log(), p, reduction="none")
@@ -96,6 +97,7 @@ def gaussian_kl_loss(
     Reference:
         Kingma, Welling (2014), Auto-encoding variational Bayes.
 
+    >>> import torch
     >>> mean = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
     >>> log_variance = torch.tensor([[0.0, 0.0], [0.0, -2.0]])
     >>> gaussian_kl_loss(mean, log_variance, reduction="none")

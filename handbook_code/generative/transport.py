@@ -117,7 +117,7 @@ def transport_plan(
         transport.
 
     >>> x, y = torch.tensor([[[0.0], [1.0]], [[1.1], [0.1]]])
-    >>> transport_plan(x, y, epsilon=0.01)
+    >>> transport_plan(x, y, epsilon=0.01).round(decimals=3)
     tensor([[0.0000, 0.5000],
             [0.5000, 0.0000]])
     """

@@ -95,7 +95,6 @@ def test_style_loss_is_that_of_piq_but_for_the_positions(vgg, pair):
 def test_perceptual_loss_is_that_of_monai_for_features_of_length_one(pair):
     """Theirs sums over channels, and normalises its pictures in place."""
     torch.manual_seed(0)
-    peer("torchvision")  # which it needs, and hides behind a lazy import
     losses = peer("monai.losses.perceptual")
     theirs = losses.PerceptualLoss(2, "resnet50", pretrained=False)
     net = theirs.perceptual_function
