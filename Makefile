@@ -1,5 +1,6 @@
 # make book   build the book          make lab         its chapters in JupyterLab
 # make test   every check             make references  renew what tests compare with
+# make full CHAPTERS=book/…md         run chapters at full scale, for hours
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
@@ -7,7 +8,7 @@ export HANDBOOK_SILENT := 1
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := book
-.PHONY: book test test-gpu lab references new-chapter mutations clean
+.PHONY: book test test-gpu lab full references new-chapter mutations clean
 
 # Torch first: what depends on it must not choose another one.
 $(READY): requirements.txt requirements-alone.txt pyproject.toml book/_ext/jupyterlab.json
@@ -28,7 +29,7 @@ book: $(READY)
 test: book
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q
-	$(BIN)/python -m pytest -q -n 2 --dist loadscope --nbval --nbval-current-env \
+	env -u HANDBOOK_SCALE $(BIN)/python -m pytest -q -n 2 --dist loadscope --nbval --nbval-current-env \
 	  --nbval-cell-timeout 600 --nbval-sanitize-with tests/sanitize.cfg tests/reference
 
 test-gpu: $(READY)
@@ -38,6 +39,9 @@ test-gpu: $(READY)
 
 lab: $(READY)
 	env -u HANDBOOK_SILENT $(BIN)/jupyter lab book
+
+full: $(READY)
+	$(BIN)/python book/_ext/full.py $(CHAPTERS)
 
 references: $(READY)
 	$(BIN)/python tests/make_references.py $(CHAPTERS)

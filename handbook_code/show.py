@@ -4,13 +4,17 @@ import ast
 import inspect
 import os
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
+import torch
 from IPython.display import Markdown, Math
 from sympy import oo
 from sympy.printing.latex import LatexPrinter
 from tqdm import tqdm
 
 from handbook_code.catalogue import Loss
+
+T = TypeVar("T")
 
 
 class Printer(LatexPrinter):
@@ -104,6 +108,27 @@ def progress(steps: Iterable, label: str) -> Iterable:
     """A bar for a cell that takes long; silent in builds and in tests."""
     silent = "HANDBOOK_SILENT" in os.environ
     return tqdm(steps, desc=label, disable=silent, leave=False)
+
+
+def scale(book: T, full: T) -> T:
+    """The first, or with HANDBOOK_SCALE=full in the environment the second.
+
+    The book is built with the first, in minutes on a laptop.
+    """
+    return full if _full() else book
+
+
+def device() -> torch.device:
+    """Where a chapter trains: at full scale on a graphics card if any."""
+    card = _full() and torch.cuda.is_available()
+    return torch.device("cuda" if card else "cpu")
+
+
+def _full() -> bool:
+    asked = os.environ.get("HANDBOOK_SCALE", "book")
+    if asked not in ("book", "full"):
+        raise ValueError(f"HANDBOOK_SCALE: expected book or full, got {asked}")
+    return asked == "full"
 
 
 def _table(rows: list[list[str]]) -> Markdown:

@@ -23,6 +23,7 @@ TIMEOUT = 600  # seconds a cell may take
 # several chapters run at a time.
 os.environ["HANDBOOK_SILENT"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.pop("HANDBOOK_SCALE", None)  # full.py sets it
 
 
 class ChapterError(Exception):
@@ -52,12 +53,14 @@ def read(chapter: Path) -> nbformat.NotebookNode:
     return get_reader(READER)(str(chapter))
 
 
-def execute(chapter: Path) -> nbformat.NotebookNode:
+def execute(
+    chapter: Path, timeout: int | None = TIMEOUT
+) -> nbformat.NotebookNode:
     notebook = read(chapter)
     where = {"metadata": {"path": str(chapter.parent)}}
     client = NotebookClient(
         notebook,
-        timeout=TIMEOUT,
+        timeout=timeout,
         resources=where,
         kernel_name="python3",
         record_timing=False,  # the cache would see other cells
