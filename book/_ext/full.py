@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+
 from chapters import BOOK, ROOT, ChapterError, execute
 
 FULL = ROOT / "_build" / "full"
