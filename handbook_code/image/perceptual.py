@@ -292,12 +292,12 @@ class LPIPS(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.input_range, self.reduction = tuple(input_range), reduction
-        self.names = []
+        self._names = []
         for number, head in enumerate(heads):
             _check_head(f"heads[{number}]", head)
-            self.names.append(f"head{number}")
-            self.register_buffer(self.names[-1], head.detach().clone())
-        if not self.names:
+            self._names.append(f"head{number}")
+            self.register_buffer(self._names[-1], head.detach().clone())
+        if not self._names:
             raise ValueError("heads: expected one for each map, got none")
         if isinstance(backbone, nn.Module):
             backbone.requires_grad_(False).eval()
@@ -311,7 +311,7 @@ class LPIPS(nn.Module):
             list(self.backbone((picture - low) / (high - low)))
             for picture in (input, target)
         )
-        heads = [getattr(self, name) for name in self.names]
+        heads = [getattr(self, name) for name in self._names]
         _check_maps(x, heads)
         layers = [_layer(*maps) for maps in zip(x, y, heads, strict=True)]
         return reduce(torch.stack(layers).sum(0), self.reduction, input.dtype)
@@ -325,7 +325,7 @@ class LPIPS(nn.Module):
 
     def extra_repr(self) -> str:
         return (
-            f"heads={len(self.names)}, input_range={self.input_range}, "
+            f"heads={len(self._names)}, input_range={self.input_range}, "
             f"reduction={self.reduction!r}"
         )
 
