@@ -54,13 +54,15 @@ def read(chapter: Path) -> nbformat.NotebookNode:
 
 
 def execute(
-    chapter: Path, timeout: int | None = TIMEOUT
+    chapter: Path, timeout: int | None = TIMEOUT, *, go_on: bool = False
 ) -> nbformat.NotebookNode:
+    """The chapter with its outputs; ``go_on`` past cells that fail."""
     notebook = read(chapter)
     where = {"metadata": {"path": str(chapter.parent)}}
     client = NotebookClient(
         notebook,
         timeout=timeout,
+        allow_errors=go_on,
         resources=where,
         kernel_name="python3",
         record_timing=False,  # the cache would see other cells

@@ -98,6 +98,7 @@ from handbook_code.plots.reconstructions import (
     kept_power,
     likelihoods,
 )
+from handbook_code.plots.restoration import league, places
 from handbook_code.plots.similarity import profiles, scores
 from handbook_code.plots.transport import arrivals, plans
 
@@ -152,6 +153,7 @@ __all__ = [
     "kept",
     "kept_power",
     "kinships",
+    "league",
     "likelihoods",
     "made",
     "maps",
@@ -161,6 +163,7 @@ __all__ = [
     "on_prior",
     "panels",
     "paths",
+    "places",
     "plane_clouds",
     "plans",
     "precision_recall",
