@@ -12,7 +12,7 @@ from handbook_code._checks import (
     check_same_device,
     check_shape,
 )
-from handbook_code.classification._counts import masks, share, total
+from handbook_code.classification._counts import masks, share
 
 
 class Pixels(NamedTuple):
@@ -45,16 +45,15 @@ def pixels(logits: Tensor, target: Tensor, ignore_index: int) -> Pixels:
     return Pixels(dtype, odds, t.where(valid, 0), valid.to(z.dtype), channels)
 
 
-def surprises(odds: Tensor) -> Tensor:
-    """−log p, of p = σ(−u)."""
-    return -F.logsigmoid(-odds)
+def surprises(odds: Tensor, truth: Tensor) -> Tensor:
+    """−log p, of p = σ(−u); 0 for a class that is masked and not true."""
+    surprise = -F.logsigmoid(-odds)
+    return surprise.masked_fill((truth == 0) & surprise.isinf(), 0)
 
 
 def cross_entropies(odds: Tensor, truth: Tensor) -> Tensor:
     """−t log p, which is 0 where t is 0 and p too."""
-    surprise = surprises(odds)
-    never = (truth == 0) & surprise.isinf()
-    return truth * surprise.masked_fill(never, 0)
+    return truth * surprises(odds, truth)
 
 
 def regions(seen: Pixels, background: bool) -> slice:
@@ -62,16 +61,12 @@ def regions(seen: Pixels, background: bool) -> slice:
     return slice(0 if background and seen.channels > 1 else 1, None)
 
 
-def region_counts(
-    seen: Pixels, background: bool, per_image: bool, per_class: bool
+def region_masks(
+    seen: Pixels, background: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """True positives, false positives and false negatives, in pixels."""
+    """p, 1 − p and t of the regions, 0 where a pixel is ignored."""
     u, t = (x[:, regions(seen, background)] for x in (seen.odds, seen.truth))
-    p, rest = torch.sigmoid(-u) * seen.valid, torch.sigmoid(u)
-    return tuple(
-        total(values, per_image, per_class)
-        for values in (p * t, p * (1 - t), rest * t)
-    )
+    return torch.sigmoid(-u) * seen.valid, torch.sigmoid(u) * seen.valid, t
 
 
 def mean(part: Tensor, whole: Tensor, per_image: bool) -> Tensor:

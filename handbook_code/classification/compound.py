@@ -10,7 +10,7 @@ from handbook_code._checks import (
     check_unit_interval,
 )
 from handbook_code._reduce import reduce
-from handbook_code.classification._counts import share
+from handbook_code.classification._counts import share, total
 from handbook_code.classification._odds import (
     Pixels,
     cross_entropies,
@@ -18,7 +18,7 @@ from handbook_code.classification._odds import (
     mean,
     of_each_class,
     pixels,
-    region_counts,
+    region_masks,
     regions,
     surprises,
 )
@@ -81,7 +81,7 @@ def combo_loss(
     """
     check_unit_interval(alpha=alpha, beta=beta)
     seen = pixels(logits, target, ignore_index)
-    dice = _dice(seen, background, smooth, per_image, per_class)
+    dice = _dice(seen, background, False, smooth, per_image, per_class)
     u, t = (x[:, regions(seen, background)] for x in (seen.odds, seen.truth))
     inside, outside = (
         cross_entropies(u, t),
@@ -162,15 +162,18 @@ def exponential_logarithmic_loss(
     check_positive(dice_gamma=dice_gamma, cross_gamma=cross_gamma)
     check_positive(smooth=smooth)
     seen = pixels(logits, target, ignore_index)
-    tp, fp, fn = region_counts(seen, background, per_image, per_class)
+    p, rest, t = region_masks(seen, background)
+    parts = p * (1 - t) + rest * t, 2 * p * t
+    wrong, right = (total(x, per_image, per_class) for x in parts)
     # −log D, as exact near 0 as far from it
-    dice = _power(torch.log1p((fp + fn) / (2 * tp + smooth)), dice_gamma)
+    dice = _power(torch.log1p(wrong / (right + smooth)), dice_gamma)
     dice = dice.mean(-1) if per_class else dice
     if frequencies is None:
         frequencies = seen.truth.sum((0, 2))
     f = of_each_class("frequencies", frequencies, logits, seen)
     w = share(f.sum(), f).sqrt()
-    cross = w * seen.truth * _power(surprises(seen.odds), cross_gamma)
+    surprise = surprises(seen.odds, seen.truth)
+    cross = w * seen.truth * _power(surprise, cross_gamma)
     cross = mean(cross, seen.truth, per_image)
     loss = dice_weight * dice + cross_weight * cross
     return reduce(loss, reduction, seen.dtype)
@@ -184,6 +187,7 @@ def dice_cross_entropy_loss(
     cross_weight: float = 1.0,
     weight: Tensor | None = None,
     background: bool = True,
+    squared: bool = False,
     smooth: float = 0.0,
     ignore_index: int = -100,
     per_image: bool = False,
@@ -201,13 +205,14 @@ def dice_cross_entropy_loss(
             (N, 1, …), whose sigmoid is the foreground.
         target: t, the class of each pixel, integers of shape (N, …), or a
             mask for each class, (N, K, …), of any dtype; for one channel the
-            mask, (N, 1, …) or (N, …).
+            mask, (N, 1, …) or (N, …). Soft: with ``squared``.
         dice_weight: a ≥ 0.
         cross_weight: b ≥ 0.
         weight: w, one number per class, (K,), the background included; for
             one channel that of the background and that of the foreground. It
             weighs the pixels in the cross-entropy only.
         background: whether class 0 is one of the classes of the Dice index.
+        squared: in D measure areas by squares, Σ p² + Σ t².
         smooth: s ≥ 0, in pixels, half of them shared.
         ignore_index: pixels with this label count nothing, in either part.
         per_image: each image by itself; else the batch is one image.
@@ -234,7 +239,7 @@ def dice_cross_entropy_loss(
     """
     check_nonnegative(dice_weight=dice_weight, cross_weight=cross_weight)
     seen = pixels(logits, target, ignore_index)
-    dice = _dice(seen, background, smooth, per_image, per_class)
+    dice = _dice(seen, background, squared, smooth, per_image, per_class)
     w = of_each_class("weight", weight, logits, seen)
     cross = w * cross_entropies(seen.odds, seen.truth)
     cross = mean(cross, w * seen.truth, per_image)
@@ -252,6 +257,7 @@ def dice_focal_loss(
     gamma: float = 2.0,
     weight: Tensor | None = None,
     background: bool = True,
+    squared: bool = False,
     smooth: float = 0.0,
     ignore_index: int = -100,
     per_image: bool = False,
@@ -280,6 +286,7 @@ def dice_focal_loss(
             one channel that of the background and that of the foreground. It
             weighs the pixels in the focal loss only.
         background: whether class 0 is one of the classes of the Dice index.
+        squared: in D measure areas by squares, Σ p² + Σ t².
         smooth: s ≥ 0, in pixels, half of them shared.
         ignore_index: pixels with this label count nothing, in either part.
         per_image: each image by itself; else the batch is one image.
@@ -307,7 +314,7 @@ def dice_focal_loss(
     check_nonnegative(dice_weight=dice_weight, focal_weight=focal_weight)
     check_nonnegative(gamma=gamma)
     seen = pixels(logits, target, ignore_index)
-    dice = _dice(seen, background, smooth, per_image, per_class)
+    dice = _dice(seen, background, squared, smooth, per_image, per_class)
     w = of_each_class("weight", weight, logits, seen)
     balance = w * _balance(alpha, seen)
     doubt = torch.exp(gamma * F.logsigmoid(seen.odds))  # (1 − p)^γ
@@ -325,6 +332,7 @@ def dice_topk_loss(
     dice_weight: float = 1.0,
     cross_weight: float = 1.0,
     background: bool = True,
+    squared: bool = False,
     smooth: float = 0.0,
     ignore_index: int = -100,
     per_image: bool = False,
@@ -342,12 +350,13 @@ def dice_topk_loss(
             (N, 1, …), whose sigmoid is the foreground.
         target: t, the class of each pixel, integers of shape (N, …), or a
             mask for each class, (N, K, …), of any dtype; for one channel the
-            mask, (N, 1, …) or (N, …).
+            mask, (N, 1, …) or (N, …). Soft: with ``squared``.
         k: 0 < k ≤ 1, which part of the n pixels that count is taken, and at
             least one pixel.
         dice_weight: a ≥ 0.
         cross_weight: b ≥ 0.
         background: whether class 0 is one of the classes of the Dice index.
+        squared: in D measure areas by squares, Σ p² + Σ t².
         smooth: s ≥ 0, in pixels, half of them shared.
         ignore_index: pixels with this label count nothing, in either part.
         per_image: each image by itself; else the batch is one image.
@@ -377,7 +386,7 @@ def dice_topk_loss(
     check_positive(k=k)
     check_unit_interval(k=k)
     seen = pixels(logits, target, ignore_index)
-    dice = _dice(seen, background, smooth, per_image, per_class)
+    dice = _dice(seen, background, squared, smooth, per_image, per_class)
     loss = dice_weight * dice + cross_weight * hardest(seen, k, per_image)
     return reduce(loss, reduction, seen.dtype)
 
@@ -385,14 +394,20 @@ def dice_topk_loss(
 def _dice(
     seen: Pixels,
     background: bool,
+    squared: bool,
     smooth: float,
     per_image: bool,
     per_class: bool,
 ) -> Tensor:
-    """The Dice loss, mean over classes."""
+    """The Dice loss, what is wrong over both areas, mean over classes."""
     check_nonnegative(smooth=smooth)
-    tp, fp, fn = region_counts(seen, background, per_image, per_class)
-    each = share(fp + fn, 2 * tp + fp + fn + smooth)
+    p, rest, t = region_masks(seen, background)
+    if squared:
+        wrong, areas = (p - t) ** 2, p**2 + t**2
+    else:
+        wrong, areas = p * (1 - t) + rest * t, p + t
+    wrong, areas = (total(x, per_image, per_class) for x in (wrong, areas))
+    each = share(wrong, areas + smooth)
     return each.mean(-1) if per_class else each
 
 
