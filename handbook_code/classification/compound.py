@@ -142,7 +142,7 @@ def exponential_logarithmic_loss(
 
     Returns:
         The loss, ≥ 0. The gradient in the logits is finite, and goes to 0
-        where nothing is wrong, though that in p is infinite there below a power of 1.
+        where nothing is wrong; that in p is infinite there for γ below 1.
 
     Raises:
         TypeError: if logits or frequencies is not floating-point, or target
@@ -341,8 +341,9 @@ def dice_topk_loss(
 ) -> Tensor:
     """The Dice loss plus the cross-entropy of the hardest pixels.
 
-    L = w_D (1 − D) + w_C ⟨ℓ of the ⌈κ n⌉ largest⟩,  ℓ = −log p of the true class
+    L = w_D (1 − D) + w_C ⟨ℓ of the ⌈κ n⌉ largest⟩
 
+    ℓ is −log p of the true class,
     D = (2 Σ p t + s) / (Σ p + Σ t + s) is the Dice index, mean over classes.
 
     Args:
