@@ -47,7 +47,7 @@ def part_pulls(
             )  # fmt: skip
         ax.set(
             title="pixels of marks" if inside else "all others",
-            xlabel="logit", yscale="log", ylim=(1e-8, 1e-2),
+            xlabel="logit", yscale="log", xlim=(-10, 4), ylim=(1e-8, 1e-3),
         )  # fmt: skip
     axes[0].set(ylabel="size of the slope")
     axes[1].legend(frameon=False, handlelength=2.5)
