@@ -416,7 +416,8 @@ def _call(name: str, function: Map, x: Tensor, inside: bool = False) -> Tensor:
     """What a map makes of samples, one row for each."""
     _check_map(name, function)
     output = function(x)
-    outputs = output if isinstance(output, list | tuple) else [output]
+    several = isinstance(output, list | tuple) and not inside
+    outputs = output if several else [output]
     if not outputs:
         raise ValueError(f"{name}: expected one tensor or several, got none")
     for part in outputs:
