@@ -197,7 +197,6 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "ssim_loss",
     "ms_ssim_loss",
     "ms_ssim_l1_loss",
-    "perceptual",
     "nlpd",
     "normalized_laplacian_pyramid",
     "laplacian_pyramid",
