@@ -78,6 +78,12 @@ def test_every_loss_is_catalogued_exported_and_explained(topic):
         assert f"`{name}" in text, f"{name} is not in its chapter"
 
 
+def test_all_that_is_exported_exists():
+    names = handbook_code.__all__
+    assert [name for name in names if not hasattr(handbook_code, name)] == []
+    assert len(names) == len(set(names))
+
+
 def test_losses_stand_in_the_order_of_the_chapters():
     catalogued = [loss.name for loss in CATALOGUE]
     assert [n for n in handbook_code.__all__ if n in catalogued] == catalogued

@@ -77,7 +77,12 @@ from handbook_code.plots.overlap import (
     starts,
     weights,
 )
-from handbook_code.plots.perception import standings
+from handbook_code.plots.perception import (
+    equalised,
+    exponents,
+    indicatrices,
+    standings,
+)
 from handbook_code.plots.pictures import (
     bands,
     fading,
@@ -138,7 +143,9 @@ __all__ = [
     "descents",
     "divergences",
     "enclosures",
+    "equalised",
     "exchanged",
+    "exponents",
     "fading",
     "fits",
     "fitted",
@@ -150,6 +157,7 @@ __all__ = [
     "harmony",
     "hollow",
     "in_company",
+    "indicatrices",
     "intervals",
     "kept",
     "kept_power",
