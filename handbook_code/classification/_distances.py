@@ -14,7 +14,7 @@ from torch import Tensor
 from handbook_code._checks import check_positive
 
 # So many sums at a time: what fits a processor's cache, or fills a card.
-BLOCK_ON_CPU, BLOCK_ELSEWHERE = 2**18, 2**24
+BLOCK_ON_CPU, BLOCK_ELSEWHERE = 2**17, 2**24
 
 
 def pixel(spacing: float | Sequence[float] | None, axes: int) -> list[float]:
