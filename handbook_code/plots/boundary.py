@@ -43,7 +43,7 @@ def terrain(picture: Tensor, mask: Tensor, maps: Mapping[str, Tensor]) -> None:
 
 
 def by_place(
-    sheets: Mapping[str, tuple[Tensor, Mapping[str, Tensor]]],
+    sheets: Mapping[str, tuple[Tensor, Mapping[str, Tensor]]], ylabel: str
 ) -> None:
     """What an error costs by where it lies or how large it is.
 
@@ -55,7 +55,7 @@ def by_place(
             ax.plot(x, values, ls=dash, label=label)
         ax.axhline(0, color="0.6", lw=0.8, zorder=0)
         ax.set(xlabel=xlabel)
-    axes[0][0].set(ylabel="cost above the truth")
+    axes[0][0].set(ylabel=ylabel)
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", frameon=False,
@@ -65,10 +65,12 @@ def by_place(
 
 
 def standoff(
-    sheets: Mapping[str, Mapping[str, Tensor]], xlabel: str, ylabel: str
+    sheets: Mapping[str, Mapping[str, Tensor]],
+    xlabels: Mapping[str, str],
+    ylabel: str,
 ) -> None:
     """Rows (x, y), one a run, as small marks, and their mean as a large."""
-    figure, axes = plt.subplots(1, len(sheets), squeeze=False)
+    figure, axes = plt.subplots(1, len(sheets), sharey=True, squeeze=False)
     for ax, (title, points) in zip(axes[0], sheets.items(), strict=True):
         for (label, rows), mark, colour in zip(
             points.items(), cycle("osD^vP"), cycle(COLOURS)
@@ -78,7 +80,7 @@ def standoff(
                 *rows.mean(0), mark, color=colour, ms=8, mfc="none", mew=1.4,
                 label=label,
             )  # fmt: skip
-        ax.set(title=title, xlabel=xlabel)
+        ax.set(title=title, xlabel=xlabels[title])
     axes[0][0].set(ylabel=ylabel)
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(

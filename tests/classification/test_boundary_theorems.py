@@ -275,7 +275,6 @@ def test_a_large_picture_in_half_precision(device):
     """The slope is right; the value, here beyond 65504, is not finite."""
     probs = torch.full((1, 1, 512, 512), 0.49, dtype=torch.float16)
     target = torch.zeros(1, 512, 512, dtype=torch.long)
-    target[:, 250:260, 250:260] = 1
     value, slope = with_slope(hausdorff_loss, probs, target)
     assert value.isinf() and slope.isfinite().all() and (slope != 0).any()
     assert hausdorff_loss(probs.float(), target).isfinite()
