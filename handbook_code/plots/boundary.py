@@ -14,10 +14,13 @@ from handbook_code.plots.pictures import COLOURS
 def terrain(picture: Tensor, mask: Tensor, maps: Mapping[str, Tensor]) -> None:
     """A picture and, beside it, maps of its mask, outlined in each."""
     figure, axes = plt.subplots(
-        1, 1 + len(maps), figsize=(6.8, 2.1), layout="constrained"
+        1, 1 + len(maps), figsize=(6.8, 2.5), layout="constrained"
     )
-    axes[0].imshow(picture, cmap="gray")
+    image = axes[0].imshow(picture, cmap="gray")
     axes[0].set_title("picture and mask")
+    place = {"orientation": "horizontal", "shrink": 0.9, "aspect": 14}
+    # An unseen bar keeps the picture as large as the maps.
+    figure.colorbar(image, ax=axes[0], **place).ax.set_visible(False)
     for ax, (title, sheet) in zip(axes[1:], maps.items(), strict=True):
         low, high = sheet.min().item(), sheet.max().item()
         looks = {"cmap": "cividis"}
@@ -27,10 +30,7 @@ def terrain(picture: Tensor, mask: Tensor, maps: Mapping[str, Tensor]) -> None:
             looks = {"cmap": "PuOr", "norm": norm}
         image = ax.imshow(sheet, **looks)
         ticks = [low, 0, high] if low < 0 else [low, high]
-        bar = figure.colorbar(
-            image, ax=ax, ticks=ticks, orientation="horizontal", shrink=0.9,
-            aspect=14, pad=0.02,
-        )  # fmt: skip
+        bar = figure.colorbar(image, ax=ax, ticks=ticks, **place)
         bar.ax.set_xticklabels([f"{tick:.3g}" for tick in ticks])
         bar.outline.set_visible(False)
         ax.set_title(title)
