@@ -1,12 +1,13 @@
 """Exact Euclidean distances to a region, computed where the tensor lives.
 
 The square of a distance is a sum over the axes, so that one axis after the
-other can be searched: along the first a running maximum finds the nearest
-pixel, along every other one all pixels of a line are tried. No number of
-pixels is squared, no value is read back, and no step is a loop over pixels.
+other can be searched: along the last a running maximum finds the nearest
+pixel, along every other one all pixels of a line are tried, so few at a time
+that no table of all pairs is held. No value is read back.
 """
 
 from collections.abc import Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -21,9 +22,9 @@ def pixel(spacing: float | Sequence[float] | None, axes: int) -> list[float]:
     """The size of a pixel along each axis of the image."""
     if spacing is None:
         return [1.0] * axes
-    if isinstance(spacing, int | float):
-        check_positive(spacing=spacing)
-        return [spacing] * axes
+    if isinstance(spacing, Real):
+        check_positive(spacing=float(spacing))
+        return [float(spacing)] * axes
     if not isinstance(spacing, Sequence):
         raise TypeError(
             "spacing: expected a number or a sequence of numbers, "
@@ -34,9 +35,11 @@ def pixel(spacing: float | Sequence[float] | None, axes: int) -> list[float]:
             f"spacing: expected one number, or one for each of {axes} axes, "
             f"got {len(spacing)}"
         )
-    for size in spacing:
+    # The header of a scan holds numbers of numpy's.
+    sizes = [float(s) if isinstance(s, Real) else s for s in spacing]
+    for size in sizes:
         check_positive(spacing=size)
-    return list(spacing)
+    return sizes
 
 
 def squared_to_other_side(

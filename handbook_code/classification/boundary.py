@@ -405,6 +405,7 @@ def _regions(
         raise TypeError(
             f"target: expected a tensor, got {type(target).__name__}"
         )
+    shape = tuple(target.shape)
     integers = not target.is_floating_point() and target.dtype != torch.bool
     if classes is None and integers:
         raise TypeError(
@@ -424,7 +425,7 @@ def _regions(
     if target.dim() < 3:
         raise ValueError(
             "target: expected (N, K, …) masks, or (N, …) with the number of "
-            f"classes, got {tuple(target.shape)}"
+            f"classes, got {shape}"
         )
     return target.flatten(2), target.shape[2:]
 

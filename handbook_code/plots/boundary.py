@@ -23,20 +23,21 @@ def terrain(picture: Tensor, mask: Tensor, maps: Mapping[str, Tensor]) -> None:
     figure.colorbar(image, ax=axes[0], **place).ax.set_visible(False)
     for ax, (title, sheet) in zip(axes[1:], maps.items(), strict=True):
         low, high = sheet.min().item(), sheet.max().item()
-        looks = {"cmap": "cividis"}
+        looks, outline = {"cmap": "cividis"}, "w"
         if low < 0:
             # Inside shallow and outside deep: each side has half the colours.
             norm = TwoSlopeNorm(0, min(low, -1e-6), max(high, 1e-6))
-            looks = {"cmap": "PuOr", "norm": norm}
+            looks, outline = {"cmap": "PuOr", "norm": norm}, "0.2"
         image = ax.imshow(sheet, **looks)
         ticks = [low, 0, high] if low < 0 else [low, high]
         bar = figure.colorbar(image, ax=ax, ticks=ticks, **place)
-        bar.ax.set_xticklabels([f"{tick:.3g}" for tick in ticks])
+        digits = 0 if high > 10 else 2
+        bar.ax.set_xticklabels([f"{tick:.{digits}f}" for tick in ticks])
         bar.outline.set_visible(False)
         ax.set_title(title)
-    for n, ax in enumerate(axes):
-        ax.contour(mask, [0.5], colors="#D55E00" if n == 0 else "w",
-                   linewidths=0.7)  # fmt: skip
+        ax.contour(mask, [0.5], colors=outline, linewidths=0.7)
+    axes[0].contour(mask, [0.5], colors="#D55E00", linewidths=0.7)
+    for ax in axes:
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
     plt.show()

@@ -159,8 +159,41 @@ def test_the_wrong_form_is_refused(function, device):
             function(*arguments)
     with pytest.raises(TypeError, match=r"^target: expected integer classes"):
         function(labels.float(), classes=3)
+    with pytest.raises(ValueError, match=r"^target: .* got \(2,\)$"):
+        function(labels[:, 0, 0], classes=3)
     with pytest.raises(ValueError, match=r"^classes: .* got 0"):
         function(labels, classes=0)
+
+
+@every_map
+def test_a_spacing_may_be_numpy_s(function, generator, device):
+    """As ``header.get_zooms()`` of a scan gives it."""
+    masks = mixed(generator, 1, 1, 6, 7)
+    sizes = (np.float32(0.5), np.float64(2))
+    expected = function(masks, spacing=(0.5, 2.0))
+    assert torch.equal(function(masks, spacing=sizes), expected)
+    expected = function(masks, spacing=0.5)
+    assert torch.equal(function(masks, spacing=sizes[0]), expected)
+
+
+@pytest.mark.parametrize(
+    ("image", "spacing"),
+    [
+        ((1, 9), (1e-3, 1e3)),
+        ((9, 1), None),
+        ((1, 1, 6), (5.0, 0.7, 0.7)),
+        ((4, 5, 6), (1e4, 1e-4, 1.0)),
+    ],
+)
+def test_thin_images_and_spacings_far_apart(image, spacing, generator):
+    masks = mixed(generator, 2, 1, *image, share=0.2)
+    for dtype, rtol in ((torch.float32, 1e-6), (torch.float64, 1e-14)):
+        ours = squared_distance_map(masks.to(dtype), spacing=spacing)
+        for mask, squared in zip(masks[:, 0], ours[:, 0], strict=True):
+            expected = torch.tensor(both_sides(mask.numpy(), spacing) ** 2)
+            torch.testing.assert_close(
+                squared.double(), expected, rtol=rtol, atol=0
+            )
 
 
 @every_map
