@@ -140,8 +140,9 @@ def hausdorff_loss(
     Returns:
         The loss, ≥ 0, in the unit of ``spacing`` to the power α. The boundary
         of a true mask that is empty or full is the diagonal of the image
-        away; where none is drawn d(p) is 0. In half precision large images
-        overflow: give probabilities in float32, or a smaller spacing.
+        away; where none is drawn, no p or every p being above ½, d(p) is 0.
+        In half precision large images overflow: give probabilities in
+        float32, or a smaller spacing.
 
     Raises:
         TypeError: if probs or distance_map is not floating-point, or target
@@ -165,7 +166,7 @@ def hausdorff_loss(
         true = _squared(t, image, spacing)
     else:
         true = _given(distance_map, probs).to(p)
-    # A network that draws nothing yet would be held there by a diagonal.
+    # A diagonal can hold a network at drawing nothing.
     above = p > 0.5
     bounded = (above.any(-1) != above.all(-1)).unsqueeze(-1)
     drawn = _squared(p, image, spacing) * bounded
