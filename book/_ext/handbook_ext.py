@@ -1,4 +1,4 @@
-"""What the book's pages need beyond Jupyter Book: the ledger, and repairs."""
+"""What the book's pages need beyond Jupyter Book: lists, and repairs."""
 
 import re
 from collections import Counter
@@ -16,6 +16,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 import chapters
 import ledger
+from handbook_code import implementations
 
 FORMULA = re.compile(r"(\w\(\w\)|L\w*) = ")
 
@@ -155,6 +156,68 @@ class Count(SphinxRole):
         return [nodes.Text(str(number))], []
 
 
+class Implementations(SphinxDirective):
+    """What differs elsewhere and with which consequence, and its code."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        for name in ("implementations.toml", "implementations.json"):
+            self.env.note_dependency(str(implementations.RECORDS / name))
+        known = implementations.record()
+        table = ["| № | where | what differs | theirs | ours |"]
+        table.append("| ---: | --- | --- | ---: | ---: |")
+        code = []
+        wanted = [
+            case
+            for case in implementations.cases()
+            if case.consequence == self.arguments[0]
+        ]
+        for number, case in enumerate(wanted, 1):
+            found = known[case.name]
+            values = (shown(found[whose]) for whose in ("theirs", "ours"))
+            table.append(
+                f"| {number} | {case.package} {found['version']} "
+                f"`{case.call}` | {case.says}{thread(case.thread)} "
+                f"| {' | '.join(values)} |"
+            )
+            code += [listing(number, case, found["date"]), ""]
+        parent = nodes.Element()
+        lines = [*table, "", ":::{admonition} The code of these cases"]
+        lines += [":class: dropdown note", "", "```python"]
+        lines += "\n".join(code).rstrip().splitlines()
+        lines += ["```", ":::"]
+        self.state.nested_parse(
+            StringList(lines, self.env.docname), 0, parent
+        )
+        return parent.children
+
+
+def shown(value: str) -> str:
+    """Three digits are enough for a reader."""
+    if value.endswith("Error"):
+        return f"`{value}`"
+    words = {"nan": "NaN", "inf": "∞", "-inf": "−∞"}
+    number = f"{float(value):.3g}".replace("-", "−")
+    return words.get(value, number)
+
+
+def thread(name: str) -> str:
+    if not name:
+        return ""
+    repository, number = name.split("#")
+    return f" [{name}](https://github.com/{repository}/issues/{number})"
+
+
+def listing(number: int, case: implementations.Case, when: str) -> str:
+    """As one would type it."""
+    which = f"import {case.module} as peer\n" if case.module else ""
+    return (
+        f"# {number}. {case.package}, {when}\n{which}{case.given}"
+        f"theirs = {case.theirs}\nours = {case.ours}\n"
+    )
+
+
 def set_cache_path(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(chapters.cache_folder())
 
@@ -203,6 +266,7 @@ def name_downloads(app, page, template, context, doctree) -> None:
 def setup(app: Sphinx) -> dict[str, object]:
     app.add_directive("claims", Claims)
     app.add_directive("errata", Errata)
+    app.add_directive("implementations", Implementations)
     app.add_directive("ledger-counts", Counts)
     app.add_role("ledger", Count())
     app.connect("config-inited", set_cache_path)
