@@ -2,6 +2,7 @@
 
 from handbook_code.catalogue._loss import Loss
 from handbook_code.catalogue.classification import (
+    boundary,
     margin,
     overlap,
     probabilistic,
@@ -54,6 +55,9 @@ CATALOGUE: tuple[Loss, ...] = (
     overlap.penalty_dice,
     overlap.lovasz_hinge,
     overlap.lovasz_softmax,
+    boundary.signed,
+    boundary.hausdorff,
+    boundary.distance_map_cross_entropy,
     euclidean.contrastive,
     euclidean.triplet,
     euclidean.info_nce,
