@@ -10,6 +10,13 @@ from handbook_code.classification.boundary import (
     signed_distance_map,
     squared_distance_map,
 )
+from handbook_code.classification.compound import (
+    combo_loss,
+    dice_cross_entropy_loss,
+    dice_focal_loss,
+    dice_topk_loss,
+    exponential_logarithmic_loss,
+)
 from handbook_code.classification.margin import (
     exponential_loss,
     hinge_loss,
@@ -39,6 +46,7 @@ from handbook_code.classification.probabilistic import (
     poly1_loss,
     poly_loss,
     softmax_focal_loss,
+    topk_cross_entropy_loss,
 )
 from handbook_code.generative._extractors import (
     EfficientNetLite0,
@@ -149,6 +157,7 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "ghm_regression_loss",
     "poly1_loss",
     "poly_loss",
+    "topk_cross_entropy_loss",
     "GHM",
     "class_weights",
     "dice_loss",
@@ -168,6 +177,11 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "squared_distance_map",
     "distance_penalty",
     "DistanceMaps",
+    "combo_loss",
+    "exponential_logarithmic_loss",
+    "dice_cross_entropy_loss",
+    "dice_focal_loss",
+    "dice_topk_loss",
     "contrastive_loss",
     "triplet_loss",
     "info_nce_loss",

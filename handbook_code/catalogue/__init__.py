@@ -3,6 +3,7 @@
 from handbook_code.catalogue._loss import Loss
 from handbook_code.catalogue.classification import (
     boundary,
+    compound,
     margin,
     overlap,
     probabilistic,
@@ -45,6 +46,7 @@ CATALOGUE: tuple[Loss, ...] = (
     probabilistic.ghm_regression,
     probabilistic.poly1,
     probabilistic.poly,
+    probabilistic.topk_cross_entropy,
     overlap.dice,
     overlap.jaccard,
     overlap.tversky,
@@ -58,6 +60,11 @@ CATALOGUE: tuple[Loss, ...] = (
     boundary.signed,
     boundary.hausdorff,
     boundary.distance_map_cross_entropy,
+    compound.combo,
+    compound.exponential_logarithmic,
+    compound.dice_cross_entropy,
+    compound.dice_focal,
+    compound.dice_topk,
     euclidean.contrastive,
     euclidean.triplet,
     euclidean.info_nce,
