@@ -68,6 +68,14 @@ def test_a_column_is_not_compared_with_a_row():
         mse_loss(x[:, None], x)
 
 
+def test_one_channel_is_no_classification():
+    """torch: its softmax is 1, and the loss 0 for all logits."""
+    z, y = torch.tensor([[-9.0], [9.0]]), torch.tensor([0, 0])
+    assert F.cross_entropy(z, y) == 0
+    with pytest.raises(ValueError, match=r"^logits: .* \(2, 1\)"):
+        cross_entropy_loss(z, y)
+
+
 def test_triplets_are_of_squared_distances():
     """torch: of distances, which here is ``squared=False``."""
     a, p, n = torch.tensor([[[0.0, 0]], [[2, 0]], [[3, 0]]])
@@ -187,8 +195,10 @@ def test_distant_boxes_have_a_siou():
 
 
 def test_boxes_that_are_points_have_a_siou():
-    """mmdet: the shape cost divides by the larger width, 0 / (0 + ε)."""
+    """mmdet: the shape cost divides by the larger width, here 0 / 0."""
     point, target = box(1, 1, 1, 1), box(0, 0, 2, 2)
+    width = point[:, 2] - point[:, 0]
+    assert ((width - width).abs() / torch.max(width, width)).isnan()
     for first, second in ((point, target), (point, point), (target, point)):
         assert siou_loss(first, second).isfinite()
         assert slope(lambda x, y=second: siou_loss(x, y), first).isfinite()
