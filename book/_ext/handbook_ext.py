@@ -155,7 +155,7 @@ class Count(SphinxRole):
 
 
 class Implementations(SphinxDirective):
-    """What differs elsewhere and with which consequence, and its code."""
+    """What differs elsewhere with one consequence, and the code of it."""
 
     required_arguments = 1
 
@@ -163,9 +163,7 @@ class Implementations(SphinxDirective):
         for name in ("implementations.toml", "implementations.json"):
             self.env.note_dependency(str(implementations.RECORDS / name))
         known = implementations.record()
-        table = ["| № | where | what differs | theirs | ours |"]
-        table.append("| ---: | --- | --- | ---: | ---: |")
-        code = []
+        lines, code = [], []
         wanted = [
             case
             for case in implementations.cases()
@@ -173,18 +171,17 @@ class Implementations(SphinxDirective):
         ]
         for number, case in enumerate(wanted, 1):
             found = known[case.name]
-            values = (shown(found[whose]) for whose in ("theirs", "ours"))
-            table.append(
-                f"| {number} | {case.package} {found['version']} "
-                f"`{case.call}` | {case.says}{thread(case.thread)} "
-                f"| {' | '.join(values)} |"
+            theirs, ours = map(shown, (found["theirs"], found["ours"]))
+            lines.append(
+                f"{number}. {case.package} {found['version']}, `{case.call}`: "
+                f"**{theirs}**, here **{ours}**. {case.says}"
+                f"{thread(case.thread)}"
             )
-            code += [listing(number, case, found["date"]), ""]
-        parent = nodes.Element()
-        lines = [*table, "", ":::{admonition} The code of these cases"]
-        lines += [":class: dropdown note", "", "```python"]
-        lines += "\n".join(code).rstrip().splitlines()
+            code += [*listing(number, case, found["date"]).splitlines(), ""]
+        lines += ["", ":::{admonition} The code of these cases"]
+        lines += [":class: dropdown note", "", "```python", *code[:-1]]
         lines += ["```", ":::"]
+        parent = nodes.Element()
         self.state.nested_parse(
             StringList(lines, self.env.docname), 0, parent
         )
@@ -194,7 +191,7 @@ class Implementations(SphinxDirective):
 def shown(value: str) -> str:
     """Three digits are enough for a reader."""
     if value.endswith("Error"):
-        return f"`{value}`"
+        return value
     words = {"nan": "NaN", "inf": "∞", "-inf": "−∞"}
     number = f"{float(value):.3g}".replace("-", "−")
     return words.get(value, number)
