@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "book" / "_ext")]
 
-from handbook_code.implementations import (
+from implementations import (  # noqa: E402
     RECORDS,
     Case,
     agree,
@@ -24,7 +25,7 @@ from handbook_code.implementations import (
     compute,
     record,
 )
-from peers import peer
+from peers import peer  # noqa: E402
 
 
 def measure(case: Case) -> dict:

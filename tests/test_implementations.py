@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from handbook_code.catalogue import CATALOGUE
-from handbook_code.implementations import (
+from implementations import (
     CONSEQUENCES,
     agree,
     cases,

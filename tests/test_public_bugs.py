@@ -33,7 +33,7 @@ from handbook_code import (
     ssim_loss,
     triplet_loss,
 )
-from handbook_code.implementations import slope
+from implementations import slope
 from peers import peer
 
 
@@ -108,7 +108,20 @@ def test_a_likelihood_has_its_constant():
     torch.testing.assert_close(ours, full)
 
 
-# torchmetrics, pytorch_msssim, segmentation_models_pytorch
+# torchvision, torchmetrics, pytorch_msssim, segmentation_models_pytorch
+
+
+def test_an_epsilon_is_not_accepted_and_then_ignored():
+    """torchvision: of CIoU's only the weight of the aspect ratio hears."""
+    ops = peer("torchvision.ops")
+    a, b = box(0, 0, 2, 2), box(1, 0, 3, 2)  # of one aspect ratio
+    for theirs, heard in (
+        (ops.distance_box_iou_loss, True),
+        (ops.complete_box_iou_loss, False),
+    ):
+        assert (theirs(a, b, eps=1.0) != theirs(a, b)) == heard
+    with pytest.raises(TypeError, match="eps"):
+        ciou_loss(a, b, eps=1.0)
 
 
 def test_log_cosh_of_a_large_residual_is_finite():

@@ -15,8 +15,8 @@ from sphinx.config import Config
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 import chapters
+import implementations
 import ledger
-from handbook_code import implementations
 
 FORMULA = re.compile(r"(\w\(\w\)|L\w*) = ")
 

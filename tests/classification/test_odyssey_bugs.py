@@ -25,7 +25,7 @@ from handbook_code import (
     topk_cross_entropy_loss,
     tversky_loss,
 )
-from handbook_code.implementations import slope
+from implementations import slope
 from peers import peer
 
 

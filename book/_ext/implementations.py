@@ -2,6 +2,7 @@
 
 The cases are written down in book/records/implementations.toml, what came of
 them in implementations.json beside it; `make implementations` renews that.
+Page, directive and tests share this file; the package has no part in it.
 """
 
 import json
@@ -19,7 +20,7 @@ from torch.nn import functional
 
 import handbook_code
 
-RECORDS = Path(__file__).resolve().parents[1] / "book" / "records"
+RECORDS = Path(__file__).resolve().parents[1] / "records"
 CONSEQUENCES = ("number", "gradient", "formula", "input", "default")
 
 
