@@ -8,7 +8,8 @@ export HANDBOOK_SILENT := 1
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := book
-.PHONY: book test test-gpu lab full references new-chapter mutations clean
+.PHONY: book test test-gpu lab full references implementations new-chapter \
+        mutations clean
 
 # Torch first: what depends on it must not choose another one.
 $(READY): requirements.txt requirements-alone.txt pyproject.toml book/_ext/jupyterlab.json
@@ -46,6 +47,11 @@ full: $(READY)
 references: $(READY)
 	$(BIN)/python tests/make_references.py $(CHAPTERS)
 	git --no-pager diff --stat -- tests/reference
+
+# Asks the installed peers again where they differ from us.
+implementations: $(READY)
+	$(BIN)/python tests/make_implementations.py
+	git --no-pager diff --stat -- book/records
 
 new-chapter: $(READY)
 	$(BIN)/python book/_ext/new_chapter.py $(TOPIC)

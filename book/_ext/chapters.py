@@ -90,10 +90,12 @@ def _explain(chapter: Path, notebook, error: Exception) -> str:
 
 
 def code_digest() -> str:
-    """Of everything that a chapter imports from here, and of the pins."""
-    files = [p for p in (ROOT / "handbook_code").rglob("*") if p.is_file()]
+    """Of everything that a chapter imports or reads here, and of the pins."""
+    folders = ROOT / "handbook_code", ROOT / "book" / "records"
+    files = [p for f in folders for p in f.rglob("*") if p.is_file()]
     kept = [p for p in files if "__pycache__" not in p.parts]
-    return digest([*kept, ROOT / "requirements.txt"])
+    cases = BOOK / "_ext" / "implementations.py"
+    return digest([*kept, cases, ROOT / "requirements.txt"])
 
 
 def digest(files: list[Path]) -> str:

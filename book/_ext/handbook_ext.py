@@ -1,4 +1,4 @@
-"""What the book's pages need beyond Jupyter Book: the ledger, and repairs."""
+"""What the book's pages need beyond Jupyter Book: lists, and repairs."""
 
 import re
 from collections import Counter
@@ -15,6 +15,7 @@ from sphinx.config import Config
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 import chapters
+import implementations
 import ledger
 
 FORMULA = re.compile(r"(\w\(\w\)|L\w*) = ")
@@ -153,6 +154,65 @@ class Count(SphinxRole):
         return [nodes.Text(str(number))], []
 
 
+class Implementations(SphinxDirective):
+    """What differs elsewhere with one consequence, and the code of it."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        for name in ("implementations.toml", "implementations.json"):
+            self.env.note_dependency(str(implementations.RECORDS / name))
+        known = implementations.record()
+        lines, code = [], []
+        wanted = [
+            case
+            for case in implementations.cases()
+            if case.consequence == self.arguments[0]
+        ]
+        for number, case in enumerate(wanted, 1):
+            found = known[case.name]
+            theirs, ours = map(shown, (found["theirs"], found["ours"]))
+            lines.append(
+                f"{number}. {case.package} {found['version']}, `{case.call}`: "
+                f"**{theirs}**, here **{ours}**. {case.says}"
+                f"{thread(case.thread)}"
+            )
+            code += [*listing(number, case, found["date"]).splitlines(), ""]
+        lines += ["", ":::{admonition} The code of these cases"]
+        lines += [":class: dropdown note", "", "```python", *code[:-1]]
+        lines += ["```", ":::"]
+        parent = nodes.Element()
+        self.state.nested_parse(
+            StringList(lines, self.env.docname), 0, parent
+        )
+        return parent.children
+
+
+def shown(value: str) -> str:
+    """Three digits are enough for a reader."""
+    if value.endswith("Error"):
+        return value
+    words = {"nan": "NaN", "inf": "∞", "-inf": "−∞"}
+    number = f"{float(value):.3g}".replace("-", "−")
+    return words.get(value, number)
+
+
+def thread(name: str) -> str:
+    if not name:
+        return ""
+    repository, number = name.split("#")
+    return f" [{name}](https://github.com/{repository}/issues/{number})"
+
+
+def listing(number: int, case: implementations.Case, when: str) -> str:
+    """As one would type it."""
+    which = f"import {case.module} as peer\n" if case.module else ""
+    return (
+        f"# {number}. {case.package}, {when}\n{which}{case.given}"
+        f"theirs = {case.theirs}\nours = {case.ours}\n"
+    )
+
+
 def set_cache_path(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(chapters.cache_folder())
 
@@ -201,6 +261,7 @@ def name_downloads(app, page, template, context, doctree) -> None:
 def setup(app: Sphinx) -> dict[str, object]:
     app.add_directive("claims", Claims)
     app.add_directive("errata", Errata)
+    app.add_directive("implementations", Implementations)
     app.add_directive("ledger-counts", Counts)
     app.add_role("ledger", Count())
     app.connect("config-inited", set_cache_path)

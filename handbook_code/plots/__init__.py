@@ -66,7 +66,11 @@ from handbook_code.plots.embeddings import (
     zones,
 )
 from handbook_code.plots.features import by_depth
-from handbook_code.plots.kinships import answers, kinships
+from handbook_code.plots.kinships import (
+    answers,
+    answers_by_group,
+    kinships,
+)
 from handbook_code.plots.margins import margins, minimisers, spreads
 from handbook_code.plots.overlap import (
     balance,
@@ -117,6 +121,7 @@ set_matplotlib_formats("svg", metadata={"Date": None})
 __all__ = [
     "against",
     "answers",
+    "answers_by_group",
     "apart",
     "around",
     "arrivals",
