@@ -1,0 +1,156 @@
+"""What a drawn region is worth: overlap, distance of borders, calibration.
+
+Regions are masks (H, W) of bool; probabilities are of the foreground.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+LEVELS = torch.cat([torch.tensor([0.001, 0.003, 0.01, 0.02]),
+                    torch.arange(0.04, 0.97, 0.04),
+                    torch.tensor([0.98, 0.99, 0.997, 0.999])])  # fmt: skip
+
+
+def dice(drawn: Tensor, truth: Tensor) -> float:
+    """2 |A ∩ B| / (|A| + |B|); two empty regions agree: 1.
+
+    >>> dice(torch.tensor([[True, True]]), torch.tensor([[True, False]]))
+    0.6666666666666666
+    """
+    areas = int(drawn.sum() + truth.sum())
+    return 2 * int((drawn & truth).sum()) / areas if areas else 1.0
+
+
+def border(region: Tensor) -> Tensor:
+    """Where the pixels are, (M, 2), that touch the outside by a side.
+
+    What lies beyond the picture is outside.
+    """
+    around = F.pad(region, (1, 1, 1, 1))
+    inside = (
+        around[:-2, 1:-1] & around[2:, 1:-1]
+        & around[1:-1, :-2] & around[1:-1, 2:]
+    )  # fmt: skip
+    return (region & ~inside).nonzero()
+
+
+def hd95(drawn: Tensor, truth: Tensor) -> float:
+    """The distance, in pixels, within which 95 % of either border lies.
+
+    The larger of two numbers: the 95th percentile of the distances from the
+    border of one region to the nearest border pixel of the other, and the
+    reverse. Two empty regions agree: 0. If one alone is empty, the diagonal
+    of the picture, which is further than any two of its pixels.
+
+    >>> region = torch.zeros(9, 9).bool()
+    >>> region[2:5, 2:5] = True
+    >>> hd95(region, region.roll(2, 1))
+    2.0
+    """
+    a, b = border(drawn).float(), border(truth).float()
+    if len(a) == 0 or len(b) == 0:
+        alone = len(a) + len(b) > 0
+        return math.hypot(*drawn.shape) if alone else 0.0
+    return max(
+        _nearest(here, there).quantile(0.95).item()
+        for here, there in ((a, b), (b, a))
+    )
+
+
+def _nearest(here: Tensor, there: Tensor) -> Tensor:
+    # In rows: all pairs of a large picture would not fit.
+    exact = "donot_use_mm_for_euclid_dist"
+    rows = (
+        torch.cdist(part, there, compute_mode=exact).amin(1)
+        for part in here.split(1024)
+    )
+    return torch.cat(list(rows))
+
+
+def expected_calibration_error(
+    probs: Tensor, truth: Tensor, *, bins: int = 15
+) -> float:
+    """How far probabilities are from frequencies.
+
+    Pixels in bins of equal width by their probability; in each the absolute
+    difference between the mean probability and the share of the foreground;
+    their mean, weighted by pixels.
+
+    >>> probs = torch.tensor([0.2, 0.2, 0.2, 0.2, 0.2])
+    >>> truth = torch.tensor([1, 1, 1, 0, 0]).bool()
+    >>> round(expected_calibration_error(probs, truth), 3)
+    0.4
+    """
+    p, t = probs.flatten().double(), truth.flatten().double()
+    index = (p * bins).long().clamp(max=bins - 1)
+    gap = torch.zeros(bins, dtype=p.dtype, device=p.device)
+    return (gap.index_add(0, index, p - t).abs().sum() / len(p)).item()
+
+
+def brier(probs: Tensor, truth: Tensor) -> float:
+    """The mean squared difference of probability and truth."""
+    return (probs.double() - truth.double()).square().mean().item()
+
+
+def best_level(probs: Tensor, truth: Tensor) -> tuple[float, float]:
+    """The level of LEVELS to cut at for the largest Dice, and this Dice.
+
+    Of levels as good the one nearest to one half.
+    """
+    index = [dice(probs > level, truth) for level in LEVELS.tolist()]
+    best = max(index)
+    levels = [
+        level
+        for level, value in zip(LEVELS.tolist(), index, strict=True)
+        if value == best
+    ]
+    return min(levels, key=lambda level: abs(level - 0.5)), best
+
+
+def judge(
+    probs: Sequence[Tensor],
+    truths: Sequence[Tensor],
+    *,
+    level: float | None = None,
+) -> dict[str, float]:
+    """Scores of pictures (H, W) whose foreground is predicted.
+
+    Args:
+        probs: of the foreground, one tensor a picture.
+        truths: masks of bool.
+        level: found on other pictures to cut at; then ``dice_cut`` and
+            ``hd95_cut`` are the scores of that cut.
+
+    Returns:
+        ``dice`` of all pictures as one, cut at one half, and ``hd95``, the
+        mean over the pictures that have a true pixel; ``ece`` and ``brier``
+        of all pixels; ``area``, drawn over true.
+    """
+    p = torch.cat([x.flatten() for x in probs])
+    t = torch.cat([x.flatten() for x in truths])
+    found = {
+        "dice": dice(p > 0.5, t),
+        "hd95": _mean_hd95(probs, truths, 0.5),
+        "ece": expected_calibration_error(p, t),
+        "brier": brier(p, t),
+        "area": int((p > 0.5).sum()) / max(int(t.sum()), 1),
+    }
+    if level is not None:
+        found["dice_cut"] = dice(p > level, t)
+        found["hd95_cut"] = _mean_hd95(probs, truths, level)
+    return found
+
+
+def _mean_hd95(
+    probs: Sequence[Tensor], truths: Sequence[Tensor], level: float
+) -> float:
+    each = [
+        hd95(p > level, t)
+        for p, t in zip(probs, truths, strict=True)
+        if t.any()
+    ]
+    return sum(each) / max(len(each), 1)
