@@ -1,6 +1,13 @@
 """The handbook's loss functions, in the order of its chapters."""
 
 from handbook_code._criterion import Criterion
+from handbook_code.classification.compound import (
+    combo_loss,
+    dice_cross_entropy_loss,
+    dice_focal_loss,
+    dice_topk_loss,
+    exponential_logarithmic_loss,
+)
 from handbook_code.classification.margin import (
     exponential_loss,
     hinge_loss,
@@ -30,6 +37,7 @@ from handbook_code.classification.probabilistic import (
     poly1_loss,
     poly_loss,
     softmax_focal_loss,
+    topk_cross_entropy_loss,
 )
 from handbook_code.generative._extractors import (
     EfficientNetLite0,
@@ -140,6 +148,7 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "ghm_regression_loss",
     "poly1_loss",
     "poly_loss",
+    "topk_cross_entropy_loss",
     "GHM",
     "class_weights",
     "dice_loss",
@@ -152,6 +161,11 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "penalty_dice_loss",
     "lovasz_hinge_loss",
     "lovasz_softmax_loss",
+    "combo_loss",
+    "exponential_logarithmic_loss",
+    "dice_cross_entropy_loss",
+    "dice_focal_loss",
+    "dice_topk_loss",
     "contrastive_loss",
     "triplet_loss",
     "info_nce_loss",

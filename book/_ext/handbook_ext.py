@@ -139,9 +139,7 @@ class Counts(LedgerDirective):
         lines = [f"| {' | '.join(row)} |" for row in rows]
         lines.insert(1, "| --- |" + " ---: |" * len(ledger.VERDICTS))
         parent = nodes.Element()
-        self.state.nested_parse(
-            StringList(lines, self.env.docname), 0, parent
-        )
+        self.state.nested_parse(StringList(lines, self.env.docname), 0, parent)
         return parent.children
 
 

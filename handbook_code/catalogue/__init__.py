@@ -2,6 +2,7 @@
 
 from handbook_code.catalogue._loss import Loss
 from handbook_code.catalogue.classification import (
+    compound,
     margin,
     overlap,
     probabilistic,
@@ -44,6 +45,7 @@ CATALOGUE: tuple[Loss, ...] = (
     probabilistic.ghm_regression,
     probabilistic.poly1,
     probabilistic.poly,
+    probabilistic.topk_cross_entropy,
     overlap.dice,
     overlap.jaccard,
     overlap.tversky,
@@ -54,6 +56,11 @@ CATALOGUE: tuple[Loss, ...] = (
     overlap.penalty_dice,
     overlap.lovasz_hinge,
     overlap.lovasz_softmax,
+    compound.combo,
+    compound.exponential_logarithmic,
+    compound.dice_cross_entropy,
+    compound.dice_focal,
+    compound.dice_topk,
     euclidean.contrastive,
     euclidean.triplet,
     euclidean.info_nce,

@@ -7,19 +7,22 @@ from handbook_code._checks import check_floating, check_same_device
 from handbook_code._reduce import widen
 
 
-def masks(probs: Tensor, target: Tensor) -> tuple[torch.dtype, Tensor, Tensor]:
+def masks(
+    probs: Tensor, target: Tensor, name: str = "probs"
+) -> tuple[torch.dtype, Tensor, Tensor]:
     """The dtype of the loss, and probabilities and masks as (N, K, M).
 
     A target of the shape of ``probs``, (N, K, …), is a mask for each class. A
     target of shape (N, …) is the mask itself if there is one class, else the
-    class of every pixel: an index that is no class belongs to none.
+    class of every pixel: an index that is no class belongs to none. ``name``
+    is what the loss calls its prediction.
     """
-    check_floating(probs=probs)
+    check_floating(**{name: probs})
     _check_mask("target", target)
-    check_same_device(probs=probs, target=target)
+    check_same_device(**{name: probs, "target": target})
     if probs.dim() < 2:
         raise ValueError(
-            f"probs: expected shape (N, K, …), got {tuple(probs.shape)}"
+            f"{name}: expected shape (N, K, …), got {tuple(probs.shape)}"
         )
     batch, classes, *space = probs.shape
     alone = (batch, *space)

@@ -28,6 +28,7 @@ from handbook_code.classification._labels import (
     shared_mean,
     shares,
 )
+from handbook_code.classification._odds import hardest, pixels
 
 
 def cross_entropy_loss(
@@ -450,6 +451,57 @@ def poly_loss(
     for j in reversed(range(len(coefficients))):
         each = q * (coefficients[j] + each)
     return shared_mean(share * each, share, reduction, dtype)
+
+
+def topk_cross_entropy_loss(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    k: float = 0.1,
+    ignore_index: int = -100,
+    per_image: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """The mean cross-entropy of the hardest samples.
+
+    L = ⟨ℓ of the ⌈k n⌉ largest⟩,  ℓ = −log p of the true class
+
+    Args:
+        logits: z, of shape (N, K, …), whose softmax is p; or of one channel,
+            (N, 1, …), whose sigmoid is the foreground.
+        target: the class of each pixel, integers of shape (N, …), or a mask
+            or probability for each class, (N, K, …), of any dtype; for one
+            channel the mask, (N, 1, …) or (N, …).
+        k: 0 < k ≤ 1, which part of the n samples that count is taken, and at
+            least one; 1 is cross-entropy.
+        ignore_index: samples with this label count nothing, not in n either.
+        per_image: of each image its own hardest pixels; else of the batch.
+        reduction: ``"none"`` (one value per image, or one of the batch),
+            ``"mean"`` or ``"sum"``.
+
+    Returns:
+        The loss, ≥ 0, and a differentiable 0 where nothing counts. Of samples
+        that are equally hard, which are taken is left to ``torch.topk``.
+
+    Raises:
+        TypeError: if logits is not floating-point, or target (N, …) not
+            integer where there are several classes.
+        ValueError: if shapes or devices do not fit, k is not above 0 and at
+            most 1, or the reduction is unknown.
+
+    Reference:
+        Wu, Shen, van den Hengel (2016), Bridging category-level and
+        instance-level semantic image segmentation (with a threshold of p in
+        place of a fraction).
+
+    >>> logits = torch.tensor([[0.0, 0.0], [2.0, 0.0]])
+    >>> topk_cross_entropy_loss(logits, torch.tensor([1, 1]), k=0.5)
+    tensor(2.1269)
+    """
+    check_positive(k=k)
+    check_unit_interval(k=k)
+    seen = pixels(logits, target, ignore_index)
+    return reduce(hardest(seen, k, per_image), reduction, seen.dtype)
 
 
 def class_weights(

@@ -4,12 +4,14 @@ from sympy import (
     Abs,
     IndexedBase,
     KroneckerDelta,
+    Max,
     Min,
     Sum,
     Symbol,
     exp,
     floor,
     log,
+    sign,
     sqrt,
     symbols,
 )
@@ -23,6 +25,7 @@ from handbook_code.classification.probabilistic import (
     poly1_loss,
     poly_loss,
     softmax_focal_loss,
+    topk_cross_entropy_loss,
 )
 
 K = Symbol("K", integer=True, positive=True)
@@ -168,4 +171,35 @@ poly = Loss(
     domain={t: {0, 1, 2}},
     properties=frozenset({"differentiable", "lipschitz", "smooth"}),
     reference="leng2022polyloss",
+)
+
+rows = IndexedBase("z", shape=(N, K), real=True)
+classes = IndexedBase("t", shape=(N,), integer=True)
+chance = IndexedBase("p", shape=(N, K), positive=True)
+harder = IndexedBase("R", shape=(N,), integer=True)
+part = Symbol("kappa", positive=True)
+
+
+def batch(term):
+    return Sum(term, (i, 0, N - 1))
+
+
+# A sample is taken if fewer than a part k of all are harder.
+taken = Max(0, sign(part * N - harder[i]))
+
+topk_cross_entropy = Loss(
+    function=topk_cross_entropy_loss,
+    arguments=(rows, classes),
+    coupled=True,
+    formula=batch(price[i] * taken) / batch(taken),
+    where={
+        harder[i]: Sum(Max(0, sign(price[j] - price[i])), (j, 0, N - 1)),
+        price[i]: -log(chance[i, classes[i]]),
+        chance[i, k]: exp(rows[i, k]) / Sum(exp(rows[i, m]), (m, 0, K - 1)),
+    },
+    keywords={"k": part},
+    sizes={N: 6, K: 3},
+    domain={classes: {0, 1, 2}, part: {0.1, 0.3, 0.5, 0.7}},
+    properties=frozenset({"convex", "lipschitz"}),
+    reference="wu2016bridging",
 )
