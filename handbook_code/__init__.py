@@ -1,6 +1,15 @@
 """The handbook's loss functions, in the order of its chapters."""
 
 from handbook_code._criterion import Criterion
+from handbook_code.classification.boundary import (
+    DistanceMaps,
+    boundary_loss,
+    distance_map_cross_entropy_loss,
+    distance_penalty,
+    hausdorff_loss,
+    signed_distance_map,
+    squared_distance_map,
+)
 from handbook_code.classification.compound import (
     combo_loss,
     dice_cross_entropy_loss,
@@ -161,6 +170,13 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "penalty_dice_loss",
     "lovasz_hinge_loss",
     "lovasz_softmax_loss",
+    "boundary_loss",
+    "hausdorff_loss",
+    "distance_map_cross_entropy_loss",
+    "signed_distance_map",
+    "squared_distance_map",
+    "distance_penalty",
+    "DistanceMaps",
     "combo_loss",
     "exponential_logarithmic_loss",
     "dice_cross_entropy_loss",

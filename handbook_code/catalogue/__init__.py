@@ -2,6 +2,7 @@
 
 from handbook_code.catalogue._loss import Loss
 from handbook_code.catalogue.classification import (
+    boundary,
     compound,
     margin,
     overlap,
@@ -56,6 +57,9 @@ CATALOGUE: tuple[Loss, ...] = (
     overlap.penalty_dice,
     overlap.lovasz_hinge,
     overlap.lovasz_softmax,
+    boundary.signed,
+    boundary.hausdorff,
+    boundary.distance_map_cross_entropy,
     compound.combo,
     compound.exponential_logarithmic,
     compound.dice_cross_entropy,
