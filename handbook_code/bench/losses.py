@@ -80,13 +80,6 @@ def balanced(function: Callable, **keywords) -> Loss:
     return loss
 
 
-def plus(first: Loss, second: Loss, weight: float = 1.0) -> Loss:
-    """A sum in which the second counts ``weight`` times."""
-    return lambda z, t, done: (
-        first(z, t, done) + weight * second(z, t, done)
-    )
-
-
 def turning(first: Loss, second: Loss, last: float = 0.01) -> Loss:
     """From the first to the second, linearly, as Kervadec et al. (2019) do.
 
@@ -100,7 +93,23 @@ def turning(first: Loss, second: Loss, last: float = 0.01) -> Loss:
     return loss
 
 
+def level_with(first: Loss, second: Loss) -> Loss:
+    """A sum in which the second is scaled to the value of the first.
+
+    Karimi and Salcudean (2020) set this ratio after each epoch; here it is
+    set, as a constant, for each batch.
+    """
+
+    def loss(z: Tensor, t: Tensor, done: float) -> Tensor:
+        a, b = first(z, t, done), second(z, t, done)
+        ratio = a.detach() / b.detach().clamp(min=1e-12)
+        return a + ratio * b
+
+    return loss
+
+
 _dice = of_probs(losses.dice_loss)
+_boundary = of_probs(losses.boundary_loss)
 
 LOSSES: dict[str, Loss] = {
     "cross_entropy": of_classes(losses.cross_entropy_loss),
@@ -109,6 +118,7 @@ LOSSES: dict[str, Loss] = {
     "softmax_focal": of_classes(losses.softmax_focal_loss),
     "ghm": of_scores(losses.ghm_loss),
     "poly1": of_classes(losses.poly1_loss),
+    "topk_cross_entropy": of_classes(losses.topk_cross_entropy_loss),
     "dice": _dice,
     "dice_squared": of_probs(losses.dice_loss, squared=True),
     "jaccard": of_probs(losses.jaccard_loss),
@@ -122,4 +132,15 @@ LOSSES: dict[str, Loss] = {
     "penalty_dice": of_all_probs(losses.penalty_dice_loss),
     "lovasz_hinge": of_scores(losses.lovasz_hinge_loss),
     "lovasz_softmax": of_probs(losses.lovasz_softmax_loss),
+    "boundary": _boundary,
+    "boundary_dice": turning(_dice, _boundary),
+    "hausdorff_dice": level_with(_dice, of_probs(losses.hausdorff_loss)),
+    "distance_map_cross_entropy": of_logits(
+        losses.distance_map_cross_entropy_loss
+    ),
+    "combo": of_logits(losses.combo_loss),
+    "exponential_logarithmic": of_logits(losses.exponential_logarithmic_loss),
+    "dice_cross_entropy": of_logits(losses.dice_cross_entropy_loss),
+    "dice_focal": of_logits(losses.dice_focal_loss),
+    "dice_topk": of_logits(losses.dice_topk_loss),
 }
