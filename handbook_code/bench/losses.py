@@ -123,9 +123,7 @@ LOSSES: dict[str, Loss] = {
     "dice_squared": of_probs(losses.dice_loss, squared=True),
     "jaccard": of_probs(losses.jaccard_loss),
     "tversky": of_probs(losses.tversky_loss, alpha=0.3, beta=0.7),
-    "focal_tversky": of_probs(
-        losses.focal_tversky_loss, alpha=0.3, beta=0.7
-    ),
+    "focal_tversky": of_probs(losses.focal_tversky_loss, alpha=0.3, beta=0.7),
     "sensitivity_specificity": of_probs(losses.sensitivity_specificity_loss),
     "generalized_dice": of_all_probs(losses.generalized_dice_loss),
     "asymmetric_similarity": of_probs(losses.asymmetric_similarity_loss),

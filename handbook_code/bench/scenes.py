@@ -82,7 +82,7 @@ class Spots:
             for _ in range(3):
                 distance, _ = _polar(generator)
                 width = self.radius * (1 + torch.rand(1, generator=generator))
-                light = light + 0.8 * torch.exp(-((distance / width) ** 2))
+                light = light + 0.6 * torch.exp(-((distance / width) ** 2))
             grain = 0.55 * normal(SIDE, SIDE) + 0.5 * _smooth(
                 normal(SIDE, SIDE), 2.0
             )
@@ -150,7 +150,10 @@ def _tiles(image: Tensor, mask: Tensor) -> list[Picture]:
         for x in range(0, width - SIDE + 1, SIDE)
     ]
     return [
-        (image[:, y : y + SIDE, x : x + SIDE], mask[y : y + SIDE, x : x + SIDE])
+        (
+            image[:, y : y + SIDE, x : x + SIDE],
+            mask[y : y + SIDE, x : x + SIDE],
+        )
         for y, x in corners
     ]
 

@@ -1,6 +1,5 @@
 """The bench of segmentation losses: ``python -m`` this module."""
 
-import sys
 from pathlib import Path
 
 import torch

@@ -1,5 +1,7 @@
 """A U-Net small enough for one processor."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -31,7 +33,7 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(
             map(_block, [channels, *widths[:-1]], widths)
         )
-        joined = [a + b for a, b in zip(widths, widths[1:], strict=False)]
+        joined = [a + b for a, b in pairwise(widths)]
         self.up = nn.ModuleList(map(_block, joined[::-1], widths[-2::-1]))
         self.head = nn.Conv2d(width, classes, 1)
         self.step = 2 ** (levels - 1)
