@@ -37,7 +37,7 @@ FAMILIES = sorted(
     {
         path.parts[0]
         for path in MODULES
-        if len(path.parts) > 1 and path.parts[0] not in ("catalogue", "plots")
+        if len(path.parts) > 1 and path.parts[0] not in ("catalogue", "plots", "bench")
     }
 )
 TOPICS = [

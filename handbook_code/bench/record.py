@@ -14,6 +14,8 @@ from pathlib import Path
 
 import torch
 
+from handbook_code.bench import UsageError
+
 
 class Lines:
     """Runs in a file, each found again by what it was a run of.
@@ -30,7 +32,7 @@ class Lines:
         text = path.read_text("utf8") if path.exists() else ""
         whole = text[: text.rfind("\n") + 1].splitlines()
         if whole and json.loads(whole[0]) != _plain(plan):
-            raise ValueError(
+            raise UsageError(
                 f"{path}: expected runs of the plan {json.dumps(plan)}, "
                 f"got those of {whole[0]}; --restart begins anew"
             )

@@ -113,44 +113,62 @@ def best_level(probs: Tensor, truth: Tensor) -> tuple[float, float]:
 
 def judge(
     probs: Sequence[Tensor],
-    truths: Sequence[Tensor],
+    masks: Sequence[Tensor],
     *,
     level: float | None = None,
 ) -> dict[str, float]:
-    """Scores of pictures (H, W) whose foreground is predicted.
+    """Scores of pictures whose classes are predicted.
 
     Args:
-        probs: of the foreground, one tensor a picture.
-        truths: masks of bool.
-        level: found on other pictures to cut at; then ``dice_cut`` and
-            ``hd95_cut`` are the scores of that cut.
+        probs: for each picture those of the foreground, (1, H, W), cut at one
+            half; or of all classes, (K, H, W), of which the largest is drawn.
+        masks: the class of each pixel, (H, W).
+        level: found on other pictures to cut a lone foreground at; then
+            ``dice_cut`` and ``hd95_cut`` are the scores of that cut.
 
     Returns:
-        ``dice`` of all pictures as one, cut at one half, and ``hd95``, the
-        mean over the pictures that have a true pixel; ``ece`` and ``brier``
-        of all pixels; ``area``, drawn over true.
+        ``dice`` of all pictures as one, and ``hd95``, the mean over the
+        pictures that have a true pixel; ``ece`` and ``brier`` of all pixels;
+        ``area``, drawn over true. Of several classes each is judged against
+        the rest, and the mean is taken without class 0.
     """
-    p = torch.cat([x.flatten() for x in probs])
-    t = torch.cat([x.flatten() for x in truths])
-    found = {
-        "dice": dice(p > 0.5, t),
-        "hd95": _mean_hd95(probs, truths, 0.5),
+    classes = len(probs[0])
+    if classes == 1:
+        p = [picture[0] for picture in probs]
+        truth = [mask > 0 for mask in masks]
+        found = _judge([x > 0.5 for x in p], truth, p)
+        if level is not None:
+            cut = _judge([x > level for x in p], truth, p)
+            found |= {f"{name}_cut": cut[name] for name in ("dice", "hd95")}
+        return found
+    each = [
+        _judge(
+            [picture.argmax(0) == k for picture in probs],
+            [mask == k for mask in masks],
+            [picture[k] for picture in probs],
+        )
+        for k in range(1, classes)
+    ]
+    return {
+        name: sum(found[name] for found in each) / len(each)
+        for name in each[0]
+    }
+
+
+def _judge(
+    drawn: Sequence[Tensor], truth: Sequence[Tensor], probs: Sequence[Tensor]
+) -> dict[str, float]:
+    d, t, p = (
+        torch.cat([picture.flatten() for picture in pictures])
+        for pictures in (drawn, truth, probs)
+    )
+    borders = [
+        hd95(a, b) for a, b in zip(drawn, truth, strict=True) if b.any()
+    ]
+    return {
+        "dice": dice(d, t),
+        "hd95": sum(borders) / max(len(borders), 1),
         "ece": expected_calibration_error(p, t),
         "brier": brier(p, t),
-        "area": int((p > 0.5).sum()) / max(int(t.sum()), 1),
+        "area": int(d.sum()) / max(int(t.sum()), 1),
     }
-    if level is not None:
-        found["dice_cut"] = dice(p > level, t)
-        found["hd95_cut"] = _mean_hd95(probs, truths, level)
-    return found
-
-
-def _mean_hd95(
-    probs: Sequence[Tensor], truths: Sequence[Tensor], level: float
-) -> float:
-    each = [
-        hd95(p > level, t)
-        for p, t in zip(probs, truths, strict=True)
-        if t.any()
-    ]
-    return sum(each) / max(len(each), 1)
