@@ -88,10 +88,11 @@ def _explain(chapter: Path, notebook, error: Exception) -> str:
 
 
 def code_digest() -> str:
-    """Of everything that a chapter imports from here, and of the pins."""
+    """Of all that a chapter imports or reads from here, and of the pins."""
     files = [p for p in (ROOT / "handbook_code").rglob("*") if p.is_file()]
     kept = [p for p in files if "__pycache__" not in p.parts]
-    return digest([*kept, ROOT / "requirements.txt"])
+    records = (BOOK / "records").glob("*.json")
+    return digest([*kept, *records, ROOT / "requirements.txt"])
 
 
 def digest(files: list[Path]) -> str:

@@ -98,6 +98,11 @@ from handbook_code.plots.reconstructions import (
     kept_power,
     likelihoods,
 )
+from handbook_code.plots.segmentation import (
+    between_scores,
+    contest,
+    over_settings,
+)
 from handbook_code.plots.similarity import profiles, scores
 from handbook_code.plots.transport import arrivals, plans
 
@@ -117,6 +122,7 @@ __all__ = [
     "balance",
     "bands",
     "beliefs",
+    "between_scores",
     "box_errors",
     "box_fields",
     "box_paths",
@@ -129,6 +135,7 @@ __all__ = [
     "code_costs",
     "compromise",
     "conditionals",
+    "contest",
     "contours",
     "covered",
     "covers",
@@ -159,6 +166,7 @@ __all__ = [
     "minimisers",
     "noises",
     "on_prior",
+    "over_settings",
     "panels",
     "paths",
     "plane_clouds",
