@@ -10,10 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LEVELS = torch.cat([torch.tensor([0.001, 0.003, 0.01, 0.02]),
-                    torch.arange(0.04, 0.97, 0.04),
-                    torch.tensor([0.98, 0.99, 0.997, 0.999])])  # fmt: skip
-
 
 def dice(drawn: Tensor, truth: Tensor) -> float:
     """2 |A ∩ B| / (|A| + |B|); two empty regions agree: 1.
@@ -97,18 +93,24 @@ def brier(probs: Tensor, truth: Tensor) -> float:
 
 
 def best_level(probs: Tensor, truth: Tensor) -> tuple[float, float]:
-    """The level of LEVELS to cut at for the largest Dice, and this Dice.
+    """The level to cut at for the largest Dice, and this Dice.
 
-    Of levels as good the one nearest to one half.
+    Every cut that differs is tried, half-way between two probabilities. Of
+    cuts as good the one nearest to one half.
+
+    >>> best_level(torch.tensor([0.125, 0.5, 0.25]), torch.tensor([0, 1, 0]) > 0)
+    (0.375, 1.0)
     """
-    index = [dice(probs > level, truth) for level in LEVELS.tolist()]
-    best = max(index)
-    levels = [
-        level
-        for level, value in zip(LEVELS.tolist(), index, strict=True)
-        if value == best
-    ]
-    return min(levels, key=lambda level: abs(level - 0.5)), best
+    p, order = probs.flatten().double().sort(descending=True)
+    t = truth.flatten()[order].double()
+    drawn = torch.arange(1, len(t) + 1, device=t.device)
+    index = 2 * t.cumsum(0) / (drawn + t.sum())
+    below = torch.cat([p[1:], p.new_zeros(1)])
+    index = torch.where(p > below, index, -1.0)
+    level = (p + below) / 2
+    far = torch.where(index == index.max(), (level - 0.5).abs(), 1.0)
+    best = far.argmin()
+    return level[best].item(), index[best].item()
 
 
 def judge(
@@ -138,7 +140,7 @@ def judge(
         truth = [mask > 0 for mask in masks]
         found = _judge([x > 0.5 for x in p], truth, p)
         if level is not None:
-            cut = _judge([x > level for x in p], truth, p)
+            cut = _judge([x.double() > level for x in p], truth, p)
             found |= {f"{name}_cut": cut[name] for name in ("dice", "hd95")}
         return found
     each = [

@@ -137,16 +137,29 @@ def test_probabilities_of_the_truth_are_calibrated():
 
 
 def test_the_best_level_is_found():
-    truth = torch.arange(100) < 20
-    probs = 0.3 - 0.01 * torch.arange(100).float().clamp(max=29)
+    """The largest Dice of all cuts, by trying each of a fine grid."""
+    generator = torch.Generator().manual_seed(0)
+    probs = torch.rand(400, generator=generator) ** 3
+    truth = torch.rand(400, generator=generator) < probs
     level, index = best_level(probs, truth)
-    assert index > dice(probs > 0.5, truth) == 0
-    assert index == dice(probs > level, truth) and index > 0.9
+    grid = torch.linspace(0, 1, 5001).tolist()
+    assert index == max(dice(probs > cut, truth) for cut in grid)
+    assert index == dice(probs > level, truth) > dice(probs > 0.5, truth)
+
+
+def test_levels_that_lie_close_together_are_told_apart():
+    """A loss that leaves every probability near one half has a cut, too."""
+    truth = torch.arange(100) < 20
+    probs = 0.5 - 1e-6 * torch.arange(100)
+    level, index = best_level(probs, truth)
+    assert index == dice(probs.double() > level, truth) == 1
 
 
 def test_of_equal_levels_the_middle_one():
     truth = torch.arange(10) < 4
-    assert best_level(truth.float(), truth)[0] == pytest.approx(0.48)
+    assert best_level(truth.float(), truth)[0] == 0.5
+    everywhere = torch.full((10,), 0.25)
+    assert best_level(everywhere, truth)[0] == 0.125
 
 
 def test_several_classes_are_judged_each_against_the_rest():
