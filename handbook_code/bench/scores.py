@@ -98,7 +98,8 @@ def best_level(probs: Tensor, truth: Tensor) -> tuple[float, float]:
     Every cut that differs is tried, half-way between two probabilities. Of
     cuts as good the one nearest to one half.
 
-    >>> best_level(torch.tensor([0.125, 0.5, 0.25]), torch.tensor([0, 1, 0]) > 0)
+    >>> probs = torch.tensor([0.125, 0.5, 0.25])
+    >>> best_level(probs, torch.tensor([False, True, False]))
     (0.375, 1.0)
     """
     p, order = probs.flatten().double().sort(descending=True)
