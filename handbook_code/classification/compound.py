@@ -72,7 +72,7 @@ def combo_loss(
             1, s is negative, or the reduction is unknown.
 
     Reference:
-        Taghanaki et al. (2019), Combo loss: handling input and output
+        Taghanaki et al. (2018), Combo loss: handling input and output
         imbalance in multi-organ segmentation.
 
     >>> logits = torch.zeros(1, 1, 4)
@@ -112,7 +112,7 @@ def exponential_logarithmic_loss(
 ) -> Tensor:
     """Powers of two logarithms, of the Dice index and of the probability.
 
-    L = a ⟨(−log D)^γ⟩ + b ⟨w (−log p)^δ⟩,  w = √(Σ f / f of the class)
+    L = w_D ⟨(−log D)^γ_D⟩ + w_C ⟨v (−log p)^γ_C⟩,  v = √(Σ f / f of the class)
 
     The first mean is over classes, of D = (2 Σ p t + s) / (Σ p + Σ t + s);
     the second is over pixels, of the probability p of the class that is true.
@@ -123,10 +123,10 @@ def exponential_logarithmic_loss(
         target: t, the class of each pixel, integers of shape (N, …), or a
             mask for each class, (N, K, …), of any dtype; for one channel the
             mask, (N, 1, …) or (N, …).
-        dice_weight: a ≥ 0.
-        cross_weight: b ≥ 0.
-        dice_gamma: γ > 0.
-        cross_gamma: δ > 0. Below 1 a power is steep where nearly all is
+        dice_weight: w_D ≥ 0.
+        cross_weight: w_C ≥ 0.
+        dice_gamma: γ_D > 0.
+        cross_gamma: γ_C > 0. Below 1 a power is steep where nearly all is
             right, above 1 where much is wrong.
         frequencies: f, how frequent each class is in the training set, of
             shape (K,), in any unit; for one channel that of the background
@@ -142,13 +142,13 @@ def exponential_logarithmic_loss(
 
     Returns:
         The loss, ≥ 0. The gradient in the logits is finite, and goes to 0
-        where nothing is wrong, though that in p is infinite there if γ < 1.
+        where nothing is wrong; that in p is infinite there for γ below 1.
 
     Raises:
         TypeError: if logits or frequencies is not floating-point, or target
             (N, …) not integer where there are several classes.
-        ValueError: if shapes or devices do not fit, a number is negative, γ,
-            δ or s is not positive, or the reduction is unknown.
+        ValueError: if shapes or devices do not fit, a number is negative, γ_D,
+            γ_C or s is not positive, or the reduction is unknown.
 
     Reference:
         Wong, Moradi, Tang, Syeda-Mahmood (2018), 3D segmentation with
@@ -196,7 +196,7 @@ def dice_cross_entropy_loss(
 ) -> Tensor:
     """The Dice loss plus cross-entropy.
 
-    L = a (1 − D) − b Σ w t log p / Σ w t
+    L = w_D (1 − D) − w_C Σ w t log p / Σ w t
 
     D = (2 Σ p t + s) / (Σ p + Σ t + s) is the Dice index, mean over classes.
 
@@ -206,8 +206,8 @@ def dice_cross_entropy_loss(
         target: t, the class of each pixel, integers of shape (N, …), or a
             mask for each class, (N, K, …), of any dtype; for one channel the
             mask, (N, 1, …) or (N, …). Soft: with ``squared``.
-        dice_weight: a ≥ 0.
-        cross_weight: b ≥ 0.
+        dice_weight: w_D ≥ 0.
+        cross_weight: w_C ≥ 0.
         weight: w, one number per class, (K,), the background included; for
             one channel that of the background and that of the foreground. It
             weighs the pixels in the cross-entropy only.
@@ -266,7 +266,7 @@ def dice_focal_loss(
 ) -> Tensor:
     """The Dice loss plus the focal loss.
 
-    L = a (1 − D) − b Σ w t (1 − p)^γ log p / Σ w t
+    L = w_D (1 − D) − w_C Σ w t (1 − p)^γ log p / Σ w t
 
     D = (2 Σ p t + s) / (Σ p + Σ t + s) is the Dice index, mean over classes.
 
@@ -276,8 +276,8 @@ def dice_focal_loss(
         target: t, the class of each pixel, integers of shape (N, …), or a
             mask for each class, (N, K, …), of any dtype; for one channel the
             mask, (N, 1, …) or (N, …). Not soft.
-        dice_weight: a ≥ 0.
-        focal_weight: b ≥ 0.
+        dice_weight: w_D ≥ 0.
+        focal_weight: w_C ≥ 0.
         alpha: 0 ≤ α ≤ 1, for one channel only: the focal loss of the
             foreground is multiplied by it and that of the background by
             1 − α, without division by their sum. ``None`` leaves both.
@@ -304,7 +304,7 @@ def dice_focal_loss(
             is given for several classes, or the reduction is unknown.
 
     Reference:
-        Zhu et al. (2019), AnatomyNet: deep learning for fast and fully
+        Zhu et al. (2018), AnatomyNet: deep learning for fast and fully
         automated whole-volume segmentation of head and neck anatomy.
 
     >>> logits = torch.zeros(1, 1, 4)
@@ -341,8 +341,9 @@ def dice_topk_loss(
 ) -> Tensor:
     """The Dice loss plus the cross-entropy of the hardest pixels.
 
-    L = a (1 − D) + b ⟨ℓ of the ⌈k n⌉ largest⟩,  ℓ = −log p of the true class
+    L = w_D (1 − D) + w_C ⟨ℓ of the ⌈κ n⌉ largest⟩
 
+    ℓ is −log p of the true class,
     D = (2 Σ p t + s) / (Σ p + Σ t + s) is the Dice index, mean over classes.
 
     Args:
@@ -351,10 +352,10 @@ def dice_topk_loss(
         target: t, the class of each pixel, integers of shape (N, …), or a
             mask for each class, (N, K, …), of any dtype; for one channel the
             mask, (N, 1, …) or (N, …). Soft: with ``squared``.
-        k: 0 < k ≤ 1, which part of the n pixels that count is taken, and at
+        k: 0 < κ ≤ 1, which part of the n pixels that count is taken, and at
             least one pixel.
-        dice_weight: a ≥ 0.
-        cross_weight: b ≥ 0.
+        dice_weight: w_D ≥ 0.
+        cross_weight: w_C ≥ 0.
         background: whether class 0 is one of the classes of the Dice index.
         squared: in D measure areas by squares, Σ p² + Σ t².
         smooth: s ≥ 0, in pixels, half of them shared.
@@ -371,7 +372,7 @@ def dice_topk_loss(
     Raises:
         TypeError: if logits is not floating-point, or target (N, …) not
             integer where there are several classes.
-        ValueError: if shapes or devices do not fit, k is not above 0 and at
+        ValueError: if shapes or devices do not fit, κ is not above 0 and at
             most 1, a number is negative, or the reduction is unknown.
 
     Reference:

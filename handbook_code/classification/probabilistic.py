@@ -464,7 +464,7 @@ def topk_cross_entropy_loss(
 ) -> Tensor:
     """The mean cross-entropy of the hardest samples.
 
-    L = ⟨ℓ of the ⌈k n⌉ largest⟩,  ℓ = −log p of the true class
+    L = ⟨ℓ of the ⌈κ n⌉ largest⟩,  ℓ = −log p of the true class
 
     Args:
         logits: z, of shape (N, K, …), whose softmax is p; or of one channel,
@@ -472,7 +472,7 @@ def topk_cross_entropy_loss(
         target: the class of each pixel, integers of shape (N, …), or a mask
             or probability for each class, (N, K, …), of any dtype; for one
             channel the mask, (N, 1, …) or (N, …).
-        k: 0 < k ≤ 1, which part of the n samples that count is taken, and at
+        k: 0 < κ ≤ 1, which part of the n samples that count is taken, and at
             least one; 1 is cross-entropy.
         ignore_index: samples with this label count nothing, not in n either.
         per_image: of each image its own hardest pixels; else of the batch.
@@ -486,7 +486,7 @@ def topk_cross_entropy_loss(
     Raises:
         TypeError: if logits is not floating-point, or target (N, …) not
             integer where there are several classes.
-        ValueError: if shapes or devices do not fit, k is not above 0 and at
+        ValueError: if shapes or devices do not fit, κ is not above 0 and at
             most 1, or the reduction is unknown.
 
     Reference:

@@ -34,6 +34,7 @@ from handbook_code.plots.boxes import (
 )
 from handbook_code.plots.codes import code_costs, covers, kept, on_prior
 from handbook_code.plots.combining import fronts, pulls, reach
+from handbook_code.plots.compound import mixtures, part_pulls, soft_answers
 from handbook_code.plots.curves import (
     against,
     descents,
@@ -164,10 +165,12 @@ __all__ = [
     "maps",
     "margins",
     "minimisers",
+    "mixtures",
     "noises",
     "on_prior",
     "over_settings",
     "panels",
+    "part_pulls",
     "paths",
     "plane_clouds",
     "plans",
@@ -183,6 +186,7 @@ __all__ = [
     "scores",
     "segmented",
     "shares",
+    "soft_answers",
     "spreads",
     "standings",
     "starts",

@@ -95,7 +95,7 @@ combo = Loss(
     - (1 - alpha) / K * classes(D),
     bounds=(alpha - 1, oo),
     properties=frozenset({"differentiable", "lipschitz", "smooth"}),
-    reference="taghanaki2019combo",
+    reference="taghanaki2018combo",
 )
 
 exponential_logarithmic = Loss(
@@ -146,7 +146,7 @@ dice_focal = Loss(
     * everything(w[c] * truth * (1 - prob) ** gamma * log(prob))
     / everything(w[c] * truth),
     properties=frozenset({"differentiable", "lipschitz", "smooth"}),
-    reference="zhu2019anatomynet",
+    reference="zhu2018anatomynet",
 )
 
 # A pixel is taken if fewer than a part k of all are harder.
