@@ -41,7 +41,7 @@ class Spots:
     radius: float
     share: float
     jitter: float = 0.0
-    counts: tuple[int, int, int] = field(default=(64, 48, 96))
+    counts: tuple[int, int, int] = field(default=(64, 48, 64))
 
     def __call__(self) -> Setting:
         generator = torch.Generator().manual_seed(2020)

@@ -25,7 +25,7 @@ TUNED_ON = ("nuclei", "small, rare")
 TUNING_SEED = 0
 SEEDS = (1, 2, 3)
 KEY = ("role", "loss", "setting", "seed", "rate")
-PLAN = Plan(steps=150, batch=8, crop=32, width=8, levels=2, looks=6)
+PLAN = Plan(steps=120, batch=8, crop=32, width=8, levels=2, looks=6)
 
 
 @dataclass
