@@ -24,6 +24,7 @@ from handbook_code.plots.angles import (
     target_logits,
     territories,
 )
+from handbook_code.plots.boundary import by_place, standoff, terrain
 from handbook_code.plots.boxes import (
     around,
     box_errors,
@@ -131,6 +132,7 @@ __all__ = [
     "by_depth",
     "by_distance",
     "by_logit",
+    "by_place",
     "by_size",
     "clouds",
     "code_costs",
@@ -189,10 +191,12 @@ __all__ = [
     "soft_answers",
     "spreads",
     "standings",
+    "standoff",
     "starts",
     "surprises",
     "swarms",
     "target_logits",
+    "terrain",
     "territories",
     "tracking",
     "tracks",

@@ -30,6 +30,8 @@ from handbook_code.classification.boundary import (
 class OverIndex(Expr):
     """A function of all the values that a term takes over an index."""
 
+    is_commutative = True
+
     def __new__(cls, term, limits, *rest):
         return super().__new__(
             cls, sympify(term), Tuple(*limits), *map(sympify, rest)
@@ -95,7 +97,7 @@ p = IndexedBase("p", shape=(N, K, M), real=True)
 t = IndexedBase("t", shape=(N, K, M), real=True)
 z = IndexedBase("z", shape=(N, K, M), real=True)
 d = IndexedBase("d", shape=(N, K, M), real=True)
-e = IndexedBase("e", shape=(N, K, M), real=True)
+d_p = IndexedBase(r"\hat d", shape=(N, K, M), real=True)
 phi = IndexedBase(r"\varphi", shape=(N, K, M), real=True)
 Phi = IndexedBase(r"\Phi", shape=(N, K, M), real=True)
 s, alpha = symbols("s alpha", positive=True)
@@ -142,11 +144,11 @@ hausdorff = Loss(
     domain=DOMAIN,
     formula=everything(
         (p[n, c, i] - t[n, c, i]) ** 2
-        * (d[n, c, i] ** alpha + e[n, c, i] ** alpha)
+        * (d[n, c, i] ** alpha + d_p[n, c, i] ** alpha)
     )
     / (N * K * M),
-    where={d[n, c, i]: to_other_side(t), e[n, c, i]: to_other_side(p)},
-    held=frozenset({e[n, c, i]}),
+    where={d[n, c, i]: to_other_side(t), d_p[n, c, i]: to_other_side(p)},
+    held=frozenset({d_p[n, c, i]}),
     properties=frozenset(),
     reference="karimi2020reducing",
 )

@@ -1,0 +1,90 @@
+"""Maps of distances, and what a loss makes of an error by its place."""
+
+from collections.abc import Mapping
+from itertools import cycle
+
+import matplotlib.pyplot as plt
+from matplotlib.colors import TwoSlopeNorm
+from torch import Tensor
+
+from handbook_code.plots.curves import DASHES
+from handbook_code.plots.pictures import COLOURS
+
+
+def terrain(picture: Tensor, mask: Tensor, maps: Mapping[str, Tensor]) -> None:
+    """A picture and, beside it, maps of its mask, outlined in each."""
+    figure, axes = plt.subplots(
+        1, 1 + len(maps), figsize=(6.8, 2.1), layout="constrained"
+    )
+    axes[0].imshow(picture, cmap="gray")
+    axes[0].set_title("picture and mask")
+    for ax, (title, sheet) in zip(axes[1:], maps.items(), strict=True):
+        low, high = sheet.min().item(), sheet.max().item()
+        looks = {"cmap": "cividis"}
+        if low < 0:
+            # Inside shallow and outside deep: each side has half the colours.
+            norm = TwoSlopeNorm(0, min(low, -1e-6), max(high, 1e-6))
+            looks = {"cmap": "PuOr", "norm": norm}
+        image = ax.imshow(sheet, **looks)
+        ticks = [low, 0, high] if low < 0 else [low, high]
+        bar = figure.colorbar(
+            image, ax=ax, ticks=ticks, orientation="horizontal", shrink=0.9,
+            aspect=14, pad=0.02,
+        )  # fmt: skip
+        bar.ax.set_xticklabels([f"{tick:.3g}" for tick in ticks])
+        bar.outline.set_visible(False)
+        ax.set_title(title)
+    for n, ax in enumerate(axes):
+        ax.contour(mask, [0.5], colors="#D55E00" if n == 0 else "w",
+                   linewidths=0.7)  # fmt: skip
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+    plt.show()
+
+
+def by_place(
+    x: Tensor,
+    sheets: Mapping[str, Mapping[str, Tensor]],
+    xlabels: Mapping[str, str],
+    *,
+    log: bool = False,
+) -> None:
+    """What an error costs, by where it lies or how large it is."""
+    figure, axes = plt.subplots(1, len(sheets), squeeze=False)
+    for ax, (title, series) in zip(axes[0], sheets.items(), strict=True):
+        for (label, values), dash in zip(series.items(), cycle(DASHES)):
+            ax.plot(x, values, ls=dash, label=label)
+        ax.set(title=title, xlabel=xlabels[title])
+        ax.axhline(0, color="0.6", lw=0.8, zorder=0)
+        if log:
+            ax.set(yscale="log")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", frameon=False,
+        ncols=min(len(labels), 4), handlelength=2.5,
+    )  # fmt: skip
+    plt.show()
+
+
+def standoff(
+    sheets: Mapping[str, Mapping[str, Tensor]], xlabel: str, ylabel: str
+) -> None:
+    """Rows (x, y), one a run, as small marks, and their mean as a large."""
+    figure, axes = plt.subplots(1, len(sheets), squeeze=False)
+    for ax, (title, points) in zip(axes[0], sheets.items(), strict=True):
+        for (label, rows), mark, colour in zip(
+            points.items(), cycle("osD^vP"), cycle(COLOURS)
+        ):
+            ax.plot(*rows.T, mark, color=colour, ms=3, alpha=0.6, mew=0)
+            ax.plot(
+                *rows.mean(0), mark, color=colour, ms=8, mfc="none", mew=1.4,
+                label=label,
+            )  # fmt: skip
+        ax.set(title=title, xlabel=xlabel)
+    axes[0][0].set(ylabel=ylabel)
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", frameon=False,
+        ncols=min(len(labels), 4), handletextpad=0.2,
+    )  # fmt: skip
+    plt.show()
