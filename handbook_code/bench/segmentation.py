@@ -67,7 +67,10 @@ def run_all(sweep: Sweep, path: Path) -> Lines:
     torch.set_flush_denormal(True)  # the smallest numbers are slow
     done = Lines(path, sweep.shared(), KEY)
     silent = "HANDBOOK_SILENT" in os.environ
-    with tqdm(total=sweep.count(), disable=silent, leave=False) as bar:
+    total, some = sweep.count(), len(done.runs)
+    with tqdm(
+        total=total, initial=min(some, total), disable=silent, leave=False
+    ) as bar:
         while (key := next(iter(sweep.missing(done)), None)) is not None:
             what = " ".join(map(str, key[1:]))
 

@@ -1,9 +1,10 @@
 """Losses of two regions that ask how far a wrong pixel is from the boundary.
 
 All maps come from one: the distance of a pixel to the nearest one on the
-other side of the boundary. Where a mask is empty or full there is no other
-side, and the distance is the diagonal of the image, farther than any pixel:
-what is wrong there is wrong by as much as can be, and nothing is infinite.
+other side of the boundary. Where a true mask is empty or full there is no
+other side, and the distance is the diagonal of the image, farther than any
+pixel: what is wrong there is wrong by as much as can be, and nothing is
+infinite. A boundary that is not drawn lends no distance.
 """
 
 from collections.abc import Callable, Sequence
@@ -137,10 +138,10 @@ def hausdorff_loss(
             above say), ``"mean"`` or ``"sum"``.
 
     Returns:
-        The loss, ≥ 0, in the unit of ``spacing`` to the power α. A mask that
-        is empty or full, predicted or true, is the diagonal of the image
-        away from everywhere. In half precision large images overflow: give
-        probabilities in float32, or a smaller spacing.
+        The loss, ≥ 0, in the unit of ``spacing`` to the power α. The boundary
+        of a true mask that is empty or full is the diagonal of the image
+        away; where none is drawn d(p) is 0. In half precision large images
+        overflow: give probabilities in float32, or a smaller spacing.
 
     Raises:
         TypeError: if probs or distance_map is not floating-point, or target
@@ -164,7 +165,10 @@ def hausdorff_loss(
         true = _squared(t, image, spacing)
     else:
         true = _given(distance_map, probs).to(p)
-    drawn = _squared(p, image, spacing)
+    # A network that draws nothing yet would be held there by a diagonal.
+    above = p > 0.5
+    bounded = (above.any(-1) != above.all(-1)).unsqueeze(-1)
+    drawn = _squared(p, image, spacing) * bounded
     distance = true ** (alpha / 2) + drawn ** (alpha / 2)
     each = (p - t) ** 2 * distance
     return reduce(

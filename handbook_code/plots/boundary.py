@@ -43,21 +43,19 @@ def terrain(picture: Tensor, mask: Tensor, maps: Mapping[str, Tensor]) -> None:
 
 
 def by_place(
-    x: Tensor,
-    sheets: Mapping[str, Mapping[str, Tensor]],
-    xlabels: Mapping[str, str],
-    *,
-    log: bool = False,
+    sheets: Mapping[str, tuple[Tensor, Mapping[str, Tensor]]],
 ) -> None:
-    """What an error costs, by where it lies or how large it is."""
+    """What an error costs by where it lies or how large it is.
+
+    A sheet maps what is on its axis to numbers and a curve for each loss.
+    """
     figure, axes = plt.subplots(1, len(sheets), squeeze=False)
-    for ax, (title, series) in zip(axes[0], sheets.items(), strict=True):
+    for ax, (xlabel, (x, series)) in zip(axes[0], sheets.items(), strict=True):
         for (label, values), dash in zip(series.items(), cycle(DASHES)):
             ax.plot(x, values, ls=dash, label=label)
-        ax.set(title=title, xlabel=xlabels[title])
         ax.axhline(0, color="0.6", lw=0.8, zorder=0)
-        if log:
-            ax.set(yscale="log")
+        ax.set(xlabel=xlabel)
+    axes[0][0].set(ylabel="cost above the truth")
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", frameon=False,

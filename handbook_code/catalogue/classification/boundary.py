@@ -67,28 +67,28 @@ class Largest(OverIndex):
 
 
 class Nearest(OverIndex):
-    """The least of those where ``side`` is negative, and of ``far``."""
+    """The least of those where ``side`` is negative; else ``none``."""
 
     def doit(self, **hints):
-        term, _, side, far = self.args
+        term, _, side, none = self.args
         values = zip(self._values(term), self._values(side), strict=True)
-        least = (Piecewise((v, x < 0), (far, True)) for v, x in values)
-        return Min(far.doit(), *least)
+        least = Min(*(Piecewise((v, x < 0), (oo, True)) for v, x in values))
+        return Piecewise((least, least < oo), (none.doit(), True))
 
     def _latex(self, printer):
-        term, (index, *_), side, far = self.args
-        index, *parts = map(printer.doprint, (index, far, term, side))
-        far, term, side = parts
-        return (
-            rf"\min\left({far},\ \min_{{{index}:\, {side} < 0}} {term}\right)"
+        term, (index, *_), side, none = self.args
+        index, none, term, side = map(
+            printer.doprint, (index, none, term, side)
         )
+        where = rf"{index}:\, {side} < 0"
+        return rf"\min_{{{where}}} {term} \quad(\text{{if none: }} {none})"
 
     def _mpmathcode(self, printer):
         term, limits, *rest = self.args
         parts = map(printer.doprint, (term, *limits, *rest))
-        term, index, low, high, side, far = parts
+        term, index, low, high, side, none = parts
         places = f"for {index} in range({low}, {high} + 1)"
-        return f"min([{far}] + [{term} {places} if {side} < 0])"
+        return f"min([{term} {places} if {side} < 0] or [{none}])"
 
 
 N, K, M = symbols("N K M", integer=True, positive=True)
@@ -104,10 +104,10 @@ s, alpha = symbols("s alpha", positive=True)
 HALF = Rational(1, 2)
 
 
-def to_other_side(mask):
-    """From a pixel to the nearest one on the other side, or the diagonal."""
+def to_other_side(mask, none=s * M):
+    """From a pixel to the nearest one on the other side of the boundary."""
     here, there = (mask[n, c, place] - HALF for place in (i, j))
-    return Nearest(s * abs(i - j), (j, 0, M - 1), here * there, s * M)
+    return Nearest(s * abs(i - j), (j, 0, M - 1), here * there, none)
 
 
 def everything(term):
@@ -147,7 +147,10 @@ hausdorff = Loss(
         * (d[n, c, i] ** alpha + d_p[n, c, i] ** alpha)
     )
     / (N * K * M),
-    where={d[n, c, i]: to_other_side(t), d_p[n, c, i]: to_other_side(p)},
+    where={
+        d[n, c, i]: to_other_side(t),
+        d_p[n, c, i]: to_other_side(p, none=0),
+    },
     held=frozenset({d_p[n, c, i]}),
     properties=frozenset(),
     reference="karimi2020reducing",
