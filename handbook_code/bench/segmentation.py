@@ -12,7 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
+
+try:
+    import skimage  # noqa: F401  reads pictures
+    from tqdm import tqdm
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"{error}; the bench needs: pip install 'handbook-code[bench]'"
+    ) from error
 
 from handbook_code.bench import UsageError
 from handbook_code.bench.folder import read_folder

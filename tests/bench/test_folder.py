@@ -208,6 +208,24 @@ def test_a_wrong_argument_ends_with_2(arguments, message, capsys):
     assert re.search(message, said)
 
 
+def test_a_bare_install_is_told_what_is_missing():
+    code = (
+        "import sys; sys.modules['tqdm'] = None; "
+        "import handbook_code.bench.segmentation"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 1
+    assert (
+        "the bench needs: pip install 'handbook-code[bench]'"
+        in (ended.stderr.splitlines()[-1])
+    )
+
+
 def test_a_device_that_is_not_there_ends_with_2(folder, capsys):
     asked = ["--data", str(folder), *SMALL, "--device", "xla"]
     assert main(asked) == 2
