@@ -47,7 +47,7 @@ def contest(
         ax.grid(axis="y", lw=0.3, alpha=0.5)
     axes[0].set_yticks(rows, [name.replace("_", " ") for name in names])
     axes[0].tick_params(axis="y", labelsize=6.5, length=0)
-    figure.supxlabel(xlabel, fontsize=8)
+    axes[count // 2].set_xlabel(xlabel, fontsize=8)
     handles = [
         plt.Line2D([], [], color=f"C{n}", lw=2) for n in range(len(families))
     ]
@@ -57,7 +57,8 @@ def contest(
         ))  # fmt: skip
     figure.legend(
         handles, [*families, *labels], loc="outside lower center",
-        frameon=False, ncols=len(families) + 2, fontsize=7, handlelength=1.2,
+        frameon=False, ncols=len(families) + 2, fontsize=7, handlelength=1,
+        columnspacing=1.2,
     )  # fmt: skip
     plt.show()
 
@@ -97,7 +98,8 @@ def over_settings(
     ylabel: str,
     named: Sequence[str] = (),
 ) -> None:
-    """A line for each loss over columns; the named ones are thick."""
+    """A line for each loss over columns, the smallest on top; the named ones
+    are thick."""
     _, ax = plt.subplots(figsize=(6.2, 3.2))
     colour = dict(
         zip(lines, _colours(list(lines), families), strict=True)
@@ -116,7 +118,8 @@ def over_settings(
     ax.set_xticks(
         range(len(columns)), [c.replace(", ", ",\n") for c in columns]
     )
-    ax.set(ylabel=ylabel, xlim=(-0.2, len(columns) - 0.1))
+    ax.set(ylabel=ylabel, xlim=(-0.2, len(columns) + 0.4))
+    ax.invert_yaxis()
     plt.show()
 
 
