@@ -49,6 +49,8 @@ def scores(record: Mapping, name: str) -> Tensor:
 
 def _fall(run: Mapping) -> float:
     watched = torch.tensor(run["watched"])
+    if len(watched) < 2:  # diverged before the second look
+        return 0.0
     return -watched.diff().min().clamp(max=0).item()
 
 

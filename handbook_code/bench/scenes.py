@@ -34,8 +34,9 @@ class Spots:
     Args:
         radius: of a spot on average, in pixels.
         share: of the pixels that are a spot's, on average.
-        jitter: how far a drawn outline strays from the true one, in pixels
-            (standard deviation): in training and validation, not in the test.
+        jitter: how far a drawn outline strays from the true one, by a
+            standard deviation of 1.2 times this in pixels: in training and
+            validation, not in the test.
     """
 
     radius: float

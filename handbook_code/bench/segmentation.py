@@ -178,6 +178,12 @@ def _on_data(asked: argparse.Namespace) -> Sweep:
         device=_device(asked.device),
         checkpoints=asked.out / "checkpoints",
         every=asked.every,
+        pictures={
+            "data": str(asked.data.resolve()),
+            "pictures": [
+                [image.name for image, _ in part.pairs] for part in parts
+            ],
+        },
     )
 
 

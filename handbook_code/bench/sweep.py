@@ -25,6 +25,8 @@ TUNED_ON = ("nuclei", "small, rare")
 TUNING_SEED = 0
 SEEDS = (1, 2, 3)
 KEY = ("role", "loss", "setting", "seed", "rate")
+# The budget of the record: steps. A change of it asks for a new record
+# and for another look at each conclusion of the chapter.
 PLAN = Plan(steps=120, batch=8, crop=32, width=8, levels=2, looks=6)
 
 
@@ -40,6 +42,8 @@ class Sweep:
         checkpoints: a folder to keep each run in while it lasts.
         every: how many steps lie between two checkpoints.
         on_step: told the step and the value of the loss.
+        pictures: what tells other pictures from these, where they are not
+            the book's.
     """
 
     losses: Sequence[str] = tuple(LOSSES)
@@ -54,6 +58,7 @@ class Sweep:
     checkpoints: Path | None = None
     every: int = 100
     on_step: Callable[[int, float], None] | None = None
+    pictures: Mapping = field(default_factory=dict)
     made: dict[str, Setting] = field(default_factory=dict, repr=False)
 
     def shared(self) -> dict:
@@ -62,6 +67,7 @@ class Sweep:
             "plan": asdict(self.plan),
             "rates": list(self.rates),
             "tuned_on": list(self.tuned_on),
+            **self.pictures,
         }
 
     def tunings(self, name: str) -> list[tuple]:

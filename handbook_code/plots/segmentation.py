@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.transforms import Bbox
 from torch import Tensor
 
 MARKS = "osD^"
@@ -47,7 +48,7 @@ def contest(
         ax.grid(axis="y", lw=0.3, alpha=0.5)
     axes[0].set_yticks(rows, [name.replace("_", " ") for name in names])
     axes[0].tick_params(axis="y", labelsize=6.5, length=0)
-    axes[count // 2].set_xlabel(xlabel, fontsize=8)
+    figure.supxlabel(xlabel, fontsize=8)
     handles = [
         plt.Line2D([], [], color=f"C{n}", lw=2) for n in range(len(families))
     ]
@@ -79,16 +80,39 @@ def between_scores(
             ax.scatter(
                 x, y, marker=MARKS[n], s=24, color=f"C{n}", label=family
             )
-    for name in named:
-        ax.annotate(
-            name.replace("_", " "), points[name], xytext=(4, 3),
-            textcoords="offset points", fontsize=6.5,
-        )  # fmt: skip
-    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set(xlabel=xlabel, ylabel=ylabel, yscale="log")
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.margins(0.08)
     figure.legend(
         loc="outside lower center", frameon=False, ncols=len(families)
     )
+    figure.draw_without_rendering()
+    taken = [ax.transData.transform(point) for point in points.values()]
+    boxes = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in taken]
+    for name in named:
+        boxes.append(_label(ax, name.replace("_", " "), points[name], boxes))
     plt.show()
+
+
+def _label(
+    ax: plt.Axes, text: str, point: tuple[float, float], taken: list[Bbox]
+) -> Bbox:
+    """Beside a mark, where it covers least of what is there already."""
+    found = []
+    for y in (3, -9, 12, -18):
+        for x, side in ((4, "left"), (-4, "right")):
+            label = ax.annotate(
+                text, point, xytext=(x, y), textcoords="offset points",
+                ha=side, fontsize=6.5,
+            )  # fmt: skip
+            box = label.get_window_extent()
+            out = not ax.bbox.x0 <= box.x0 <= box.x1 <= ax.figure.bbox.x1
+            found.append((box.count_overlaps(taken) + 9 * out, label, box))
+    best = min(range(len(found)), key=lambda n: found[n][0])
+    for n, (_, label, _) in enumerate(found):
+        if n != best:
+            label.remove()
+    return found[best][2]
 
 
 def over_settings(
@@ -101,9 +125,7 @@ def over_settings(
     """A line for each loss over columns, the smallest on top; the named ones
     are thick."""
     _, ax = plt.subplots(figsize=(6.2, 3.2))
-    colour = dict(
-        zip(lines, _colours(list(lines), families), strict=True)
-    )
+    colour = dict(zip(lines, _colours(list(lines), families), strict=True))
     for name, values in lines.items():
         thick = name in named
         ax.plot(

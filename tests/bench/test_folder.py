@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -299,6 +300,21 @@ def test_a_killed_run_goes_on_to_the_same_end(folder, tmp_path):
     assert done < 4
     assert run(folder, out, *asked) == 0
     assert scores(out) == scores(tmp_path / "whole")
+
+
+def test_runs_of_other_pictures_are_not_taken_over(folder, tmp_path, capsys):
+    """Neither of another folder, nor of one that has got a picture more."""
+    out, asked = tmp_path / "out", ["--losses", "dice", "--seeds", "1"]
+    assert run(folder, out, *asked) == 0
+    other = tmp_path / "other"
+    shutil.copytree(folder, other)
+    assert run(other, out, *asked) == 2
+    assert "--restart begins anew" in capsys.readouterr().err
+    for place in ("images", "masks"):
+        path = folder / place / "p0.png"
+        shutil.copy(path, path.with_name("p6.png"))
+    assert run(folder, out, *asked) == 2
+    assert run(folder, out, *asked, "--restart") == 0
 
 
 def test_runs_can_be_done_again(folder, tmp_path, capsys):

@@ -35,6 +35,16 @@ def test_every_loss_setting_and_seed_is_in_it(record):
     assert len(record["runs"]) == Sweep().count(), RENEW
 
 
+def test_every_rate_is_tried_and_every_run_is_watched(record):
+    assert torch.isfinite(by_rate(record)).all(), RENEW
+    runs = [run for run in record["runs"] if run["role"] == "run"]
+    for run in runs:
+        watched = len(run["watched"])
+        assert watched == PLAN.looks or run["diverged"] is not None, RENEW
+        assert run["rate"] == chosen(record)[run["loss"]]
+    assert {run["seed"] for run in record["runs"]} == {0, *SEEDS}
+
+
 def test_it_is_of_the_plan(record):
     assert record["plan"] == asdict(PLAN), RENEW
     assert record["rates"] == list(RATES), RENEW
@@ -46,7 +56,7 @@ def test_it_says_where_it_comes_from(record):
     for entry in ("date", "commit", "processor", "threads"):
         assert record[entry] not in ("", "unknown")
     assert set(record["versions"]) == {"python", "torch"}
-    assert 0 < record["seconds"] < 40 * 60
+    assert record["seconds"] > 0
 
 
 def test_the_rate_of_each_loss_is_the_best_of_its_tuning(record):
