@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.ticker import LogLocator
 from matplotlib.transforms import Bbox
 from torch import Tensor
 
@@ -48,7 +49,8 @@ def contest(
         ax.grid(axis="y", lw=0.3, alpha=0.5)
     axes[0].set_yticks(rows, [name.replace("_", " ") for name in names])
     axes[0].tick_params(axis="y", labelsize=6.5, length=0)
-    figure.supxlabel(xlabel, fontsize=8)
+    middle = 0.5 if count % 2 else 0
+    axes[count // 2].set_xlabel(xlabel, fontsize=8, x=middle)
     handles = [
         plt.Line2D([], [], color=f"C{n}", lw=2) for n in range(len(families))
     ]
@@ -81,7 +83,9 @@ def between_scores(
                 x, y, marker=MARKS[n], s=24, color=f"C{n}", label=family
             )
     ax.set(xlabel=xlabel, ylabel=ylabel, yscale="log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.yaxis.set_major_formatter("{x:g}")
+    ax.minorticks_off()
     ax.margins(0.08)
     figure.legend(
         loc="outside lower center", frameon=False, ncols=len(families)
