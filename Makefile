@@ -1,6 +1,7 @@
 # make book   build the book          make lab         its chapters in JupyterLab
 # make test   every check             make references  renew what tests compare with
 # make full CHAPTERS=book/…md         run chapters at full scale, for hours
+# make bench-segmentation             renew the record of the segmentation losses
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
@@ -9,7 +10,7 @@ export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := book
 .PHONY: book test test-gpu lab full references implementations new-chapter \
-        mutations clean
+        mutations bench-segmentation clean
 
 # Torch first: what depends on it must not choose another one.
 $(READY): requirements.txt requirements-alone.txt pyproject.toml book/_ext/jupyterlab.json
@@ -59,6 +60,11 @@ new-chapter: $(READY)
 # Plants mistakes and sees them caught; minutes.
 mutations: book
 	$(BIN)/python tests/mutate.py $(WORDS)
+
+# Half an hour; goes on after an interruption.
+bench-segmentation: $(READY)
+	env -u HANDBOOK_SILENT $(BIN)/python -m handbook_code.bench.segmentation
+	cp _build/bench/record.json book/records/segmentation.json
 
 clean:
 	rm -rf _build

@@ -37,7 +37,8 @@ FAMILIES = sorted(
     {
         path.parts[0]
         for path in MODULES
-        if len(path.parts) > 1 and path.parts[0] not in ("catalogue", "plots")
+        if len(path.parts) > 1
+        and path.parts[0] not in ("catalogue", "plots", "bench")
     }
 )
 TOPICS = [
@@ -102,6 +103,13 @@ def test_dependencies_point_one_way(path):
         assert all("._" in name for name in ours), (
             "families share private siblings, nothing else"
         )
+    if path.parts[0] == "bench":  # a user of the losses, like a chapter
+        assert others - sys.stdlib_module_names <= {
+            "torch", "numpy", "skimage", "tqdm",
+        }  # fmt: skip
+        assert not {
+            n for n in ours if re.search(r"\.(show|plots|catalogue)", n)
+        }
     if path.parts[0] == "catalogue":
         assert not {n for n in ours if re.search(r"\.(show|plots)", n)}
 

@@ -110,6 +110,11 @@ from handbook_code.plots.reconstructions import (
     likelihoods,
 )
 from handbook_code.plots.restoration import league, places
+from handbook_code.plots.segmentation import (
+    between_scores,
+    contest,
+    over_settings,
+)
 from handbook_code.plots.similarity import profiles, scores
 from handbook_code.plots.transport import arrivals, plans
 
@@ -130,6 +135,7 @@ __all__ = [
     "balance",
     "bands",
     "beliefs",
+    "between_scores",
     "box_errors",
     "box_fields",
     "box_paths",
@@ -143,6 +149,7 @@ __all__ = [
     "code_costs",
     "compromise",
     "conditionals",
+    "contest",
     "contours",
     "covered",
     "covers",
@@ -178,6 +185,7 @@ __all__ = [
     "mixtures",
     "noises",
     "on_prior",
+    "over_settings",
     "panels",
     "part_pulls",
     "paths",
