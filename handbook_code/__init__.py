@@ -94,6 +94,16 @@ from handbook_code.metric.euclidean import (
     info_nce_loss,
     triplet_loss,
 )
+from handbook_code.perception.distances import (
+    euclidean_distance,
+    inner_distance,
+    perceptual_distance,
+    reconstruction_distance,
+    response_jacobian,
+    rms_sensitivity,
+    self_distance,
+    sensitivity,
+)
 from handbook_code.regression.boxes import (
     ciou_loss,
     diou_loss,
@@ -194,5 +204,13 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "lpips_layer_loss",
     "LPIPS",
     "lpips_heads",
+    "euclidean_distance",
+    "perceptual_distance",
+    "inner_distance",
+    "reconstruction_distance",
+    "self_distance",
+    "sensitivity",
+    "rms_sensitivity",
+    "response_jacobian",
     "Criterion",
 ]

@@ -16,6 +16,7 @@ from handbook_code.catalogue.generative import (
 )
 from handbook_code.catalogue.image import perceptual, similarity
 from handbook_code.catalogue.metric import angular, euclidean
+from handbook_code.catalogue.perception import distances
 from handbook_code.catalogue.regression import boxes, pointwise
 
 CATALOGUE: tuple[Loss, ...] = (
@@ -82,6 +83,13 @@ CATALOGUE: tuple[Loss, ...] = (
     similarity.ms_ssim_l1,
     perceptual.nlpd,
     perceptual.lpips_layer,
+    distances.euclidean,
+    distances.perceptual,
+    distances.inner,
+    distances.reconstruction,
+    distances.own,
+    distances.ratio,
+    distances.rms,
 )
 
 __all__ = ["CATALOGUE", "Loss"]

@@ -25,7 +25,8 @@ class Loss:
     keyword arguments that are tensors: weights, a distance map, the noise that
     the loss would draw by itself. A ``Lambda`` in either is a network: the
     code calls it, and so does the formula; of a row of two numbers where its
-    signature is ``((a, b),)``. An ``IndexedBase`` is an array; its shape may
+    signature is ``((a, b),)``, of two such rows where it is
+    ``((a, b), (c, d))``. An ``IndexedBase`` is an array; its shape may
     be general, ``(K,)``, and ``sizes`` says at which K the formula is compared
     with the code. What is ``shared`` has no axis of samples, such as the
     weights of classes: all samples of a call have the same.
@@ -38,7 +39,8 @@ class Loss:
     numbers: an interval, or a set of values.
 
     ``preset`` holds keyword arguments for every call that draws none: those
-    without a default, and those that make a small sample a valid one.
+    without a default, those that make a small sample a valid one, and the
+    reduction of a function whose default is one value per sample.
 
     No value lies outside ``bounds``. ``share`` is what a sample counts for:
     the mean divides by the sum of the shares. What is in ``widths``, such as
@@ -296,7 +298,7 @@ class Network:
 
     def __call__(self, *tensors: Tensor):
         if self.takes_rows:
-            tensors = (tensors[0].unbind(-1),)
+            tensors = tuple(tensor.unbind(-1) for tensor in tensors)
         return self.evaluate(*tensors)
 
     def __reduce__(self):

@@ -1,0 +1,1 @@
+"""Entries of the distances that maps induce."""

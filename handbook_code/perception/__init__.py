@@ -1,0 +1,1 @@
+"""Distances that a response, an encoder or an autoencoder induces."""
