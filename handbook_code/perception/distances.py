@@ -293,8 +293,9 @@ def rms_sensitivity(
             is unknown.
 
     Reference:
-        Malo, Gutiérrez (2006), V1 non-linear properties emerge from
-        local-to-global non-linear ICA.
+        Hepburn, Laparra, Santos-Rodriguez, Ballé, Malo (2022), On the
+        relation between statistical learning and perceptual distances, for
+        the ratio along one direction. The mean over all is of this book.
 
     >>> rms_sensitivity(lambda x: x * x, torch.tensor([[0.5, 3.5]]))
     tensor([5.])

@@ -76,7 +76,12 @@ from handbook_code.plots.overlap import (
     starts,
     weights,
 )
-from handbook_code.plots.perception import standings
+from handbook_code.plots.perception import (
+    equalised,
+    exponents,
+    indicatrices,
+    standings,
+)
 from handbook_code.plots.pictures import (
     bands,
     fading,
@@ -148,7 +153,9 @@ __all__ = [
     "descents",
     "divergences",
     "enclosures",
+    "equalised",
     "exchanged",
+    "exponents",
     "fading",
     "fits",
     "fitted",
@@ -160,6 +167,7 @@ __all__ = [
     "harmony",
     "hollow",
     "in_company",
+    "indicatrices",
     "intervals",
     "kept",
     "kept_power",

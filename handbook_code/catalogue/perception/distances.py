@@ -114,5 +114,5 @@ rms = Loss(
     preset={"reduction": "mean"},
     sizes={D: 3},
     properties=frozenset({"lipschitz", "differentiable", "smooth"}),
-    reference="malo2006v1",
+    reference="hepburn2022relation",
 )
