@@ -36,6 +36,7 @@ def large(pictures):
     """Large enough for five scales, and even at each."""
     return pictures(1, 2, 176, 192)
 
+
 @pytest.fixture
 def grey(generator):
     """Two crops of a photograph, from 0 to 1, and the same with noise."""
