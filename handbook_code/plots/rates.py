@@ -46,9 +46,9 @@ def crossings(steps: Tensor, ratios: Mapping[str, Tensor]) -> None:
     dashes = ("-", "--", "-.", ":")
     for (name, values), dash in zip(ratios.items(), dashes, strict=False):
         ax.plot(steps, values, ls=dash, marker="o", ms=3, label=name)
-    ax.set(xscale="log", yscale="symlog", ylim=(-0.1, None))
+    ax.set(xscale="log", yscale="log")
     ax.set(xlabel="step over width of a cell", ylabel="sensitivity of $D_r$")
-    ax.set_yticks([0, 1, 10], ["0", "1", "10"])
+    ax.set_yticks([0.01, 0.1, 1, 10], ["0.01", "0.1", "1", "10"])
     ax.legend(frameon=False, handlelength=2.4)
     plt.show()
 
@@ -105,7 +105,10 @@ def by_radius(
         for (name, values), dash in zip(lines.items(), dashes, strict=False):
             ax.plot(radius, values, ls=dash, marker="o", ms=3, label=name)
         ax.set(title=title, xlabel="distance from the mode", ylim=(0, None))
-    axes[0].legend(frameon=False, handlelength=2.4)
+    axes[0].figure.legend(
+        *axes[0].get_legend_handles_labels(), frameon=False, handlelength=2.4,
+        loc="outside lower center", ncols=3,
+    )  # fmt: skip
     plt.show()
 
 
@@ -117,21 +120,18 @@ def learnt_cells(
 
     A panel holds the encoder and reconstructions of samples.
     """
-    axis = torch.linspace(-extent, extent, 301)
+    axis = torch.linspace(-extent, extent, 201)
     plane = torch.cartesian_prod(axis, axis)
     _, axes = plt.subplots(1, len(panels), figsize=(6.8, 2.7), sharey=True)
     for ax, (title, (encode, answers)) in zip(
         axes, panels.items(), strict=True
     ):
-        code = encode(plane).round().view(301, 301, 2).transpose(0, 1)
-        edge = (code[1:, 1:] != code[1:, :-1]) | (
-            code[1:, 1:] != code[:-1, 1:]
-        )
-        shade = edge.any(-1).float()
-        ax.imshow(
-            shade, extent=(-extent, extent) * 2, origin="lower",
-            cmap="Greys", vmax=1.6, interpolation="nearest",
-        )  # fmt: skip
+        for code in encode(plane).T:
+            edges = torch.arange(code.min().floor(), code.max() + 1) + 0.5
+            ax.contour(
+                axis, axis, code.view(201, 201).T, edges, colors="0.5",
+                linewidths=0.6, linestyles="solid",
+            )  # fmt: skip
         ax.plot(*answers.unique(dim=0).T, ".", color="C1", ms=3)
         ax.set(title=title, xlabel="$x_1$", aspect="equal")
         ax.set(xlim=(-extent, extent), ylim=(-extent, extent))
