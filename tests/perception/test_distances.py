@@ -232,6 +232,18 @@ def test_the_root_mean_square_is_over_all_directions(pictures, network):
     torch.testing.assert_close(some, exact, rtol=0.03, atol=0)
 
 
+def test_the_mean_is_over_directions_not_responses(pictures, network):
+    """Responses that are repeated add up; directions are as many as pixels."""
+    x = pictures[0]
+
+    def twice(x):
+        return [network(x), network(x)]
+
+    torch.testing.assert_close(
+        rms_sensitivity(twice, x), 2**0.5 * rms_sensitivity(network, x)
+    )
+
+
 def test_a_small_step_has_the_sensitivity_of_its_direction(pictures, network):
     x, y = (p.double() for p in pictures)
     network.double()
