@@ -78,7 +78,8 @@ class EntropyBottleneck(nn.Module):
         step = scale ** (1 / (len(sizes) - 1))
         draw = {"weights": [], "offsets": [], "bends": []}
         for a, b in pairwise(sizes):
-            rise = math.log(math.expm1(1 / step / b))
+            slope = 1 / step / b
+            rise = slope + math.log(-math.expm1(-slope))
             draw["weights"].append(torch.full((channels, b, a), rise))
             draw["offsets"].append(torch.rand(channels, b, 1) - 0.5)
             draw["bends"].append(torch.zeros(channels, b, 1))
@@ -109,6 +110,8 @@ class EntropyBottleneck(nn.Module):
     def surprise(self, code: Tensor) -> Tensor:
         """What each element of a code costs, of the code's shape."""
         self._check(code)
+        # Half precision has no halves beside large whole numbers.
+        _, code = widen(code)
         both = torch.cat([code - 0.5, code + 0.5])
         low, high = self.logits(both).chunk(2)
         # The logarithm of σ(high) − σ(low) without the difference, which is 0
@@ -218,8 +221,9 @@ def lloyd(
         steps: how many turns.
 
     Returns:
-        The codes (K, D), their shares (K,), 0 for those left out, and for
-        each sample the index of its code (N,).
+        The codes (K, D) and their shares (K,), 0 for those left out, in the
+        common dtype of what was given, and for each sample the index of its
+        code (N,).
 
     Raises:
         TypeError: if a tensor is not floating-point, or a number of the wrong
@@ -244,7 +248,7 @@ def lloyd(
         raise ValueError(
             f"samples: expected (N, D), got {tuple(samples.shape)}"
         )
-    if codes.dim() != 2 or codes.shape[1] != samples.shape[1]:
+    if codes.shape[1:] != samples.shape[1:] or not len(codes):
         raise ValueError(
             f"codes: expected (K, {samples.shape[1]}), "
             f"got {tuple(codes.shape)}"
@@ -252,7 +256,12 @@ def lloyd(
     if mass is None:
         mass = torch.ones_like(samples[:, 0])
     check_floating(mass=mass)
+    check_same_device(samples=samples, mass=mass)
     check_shape("mass", mass, "a number for each sample", samples.shape[:1])
+    dtype, samples, codes, mass = widen(samples, codes, mass)
+    # Far from the origin, squares would drown the distances.
+    middle = samples.mean(0)
+    samples, codes = samples - middle, codes - middle
     shares = torch.full_like(codes[:, 0], 1 / len(codes))
     for _ in range(steps):
         taken = _cheapest(samples, codes, shares, price)
@@ -262,7 +271,8 @@ def lloyd(
         used = total > 0
         codes = torch.where(used[:, None], moved / total[:, None], codes)
         shares = total / total.sum()
-    return codes, shares, _cheapest(samples, codes, shares, price)
+    taken = _cheapest(samples, codes, shares, price)
+    return (codes + middle).to(dtype), shares.to(dtype), taken
 
 
 def _cheapest(

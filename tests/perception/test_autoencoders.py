@@ -147,6 +147,25 @@ def test_half_precision_is_counted_in_single(device):
     torch.testing.assert_close(inside, bottleneck.bits(y))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.half])
+def test_large_codes_of_half_precision_cost_the_same(dtype):
+    """Beside 300, bfloat16 has no 299.5."""
+    bottleneck = EntropyBottleneck(1)
+    y = torch.tensor([[300.0], [-1200.0]])
+    torch.testing.assert_close(
+        bottleneck.bits(y.to(dtype)), bottleneck.bits(y.to(dtype).float())
+    )
+    torch.testing.assert_close(
+        bottleneck.bits(y[:1].to(dtype)), bottleneck.bits(y[:1])
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1e3])
+def test_the_start_may_be_narrow_or_wide(scale):
+    bits = EntropyBottleneck(1, scale=scale, widths=()).bits(torch.zeros(1, 1))
+    assert bits.isfinite().all()
+
+
 def test_slopes_agree_with_differences(bottleneck):
     y = torch.randn(2, 3).double().requires_grad_()
     assert torch.autograd.gradcheck(bottleneck.bits, y)
@@ -237,6 +256,26 @@ def test_two_levels_of_a_normal_number():
     torch.testing.assert_close(shares.sum(), torch.tensor(1.0).double())
 
 
+def test_lloyd_does_not_mind_where_the_samples_lie(generator):
+    x = torch.randn(500, 2, generator=generator)
+    x = (x * 256).round() / 256  # moved without a rounding error
+    codes, _, taken = lloyd(x, x[:7])
+    away, _, same = lloyd(x + 4096, x[:7] + 4096)
+    assert (taken == same).double().mean() > 0.99
+    torch.testing.assert_close(away - 4096, codes, rtol=0, atol=0.02)
+
+
+def test_lloyd_counts_in_single_precision(generator):
+    x = torch.randn(9000, 2, generator=generator).half()
+    codes, shares, taken = lloyd(x, x[:3], mass=torch.ones(9000).half())
+    assert codes.dtype == shares.dtype == torch.half
+    torch.testing.assert_close(
+        shares, taken.bincount().half() / 9000, rtol=0, atol=5e-3
+    )
+    mixed, _, _ = lloyd(x, x[:3].double())
+    assert mixed.dtype == torch.double
+
+
 def test_a_dear_bit_leaves_one_code(generator):
     x = torch.randn(300, 2, generator=generator)
     codes, shares, taken = lloyd(x, x[:10], price=1e4)
@@ -267,6 +306,10 @@ def test_a_dear_bit_leaves_one_code(generator):
         (
             lambda: lloyd(torch.ones(3, 2), torch.ones(2, 1)),
             r"codes: expected \(K, 2\), got \(2, 1\)",
+        ),
+        (
+            lambda: lloyd(torch.ones(3, 2), torch.ones(0, 2)),
+            r"codes: expected \(K, 2\), got \(0, 2\)",
         ),
         (
             lambda: lloyd(torch.ones(3, 2), torch.ones(2, 2), price=-1.0),
