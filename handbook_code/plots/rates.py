@@ -63,6 +63,7 @@ def codebooks(panels: Mapping[str, tuple[Tensor, Tensor]]) -> None:
             linewidths=0,
         )  # fmt: skip
         ax.set(title=title, aspect="equal", xlim=(-7, 7), ylim=(-7, 7))
+        ax.set(xticks=(-6, -3, 0, 3, 6), yticks=(-6, -3, 0, 3, 6))
         ax.set(xlabel="$x_1$", ylabel="$x_2$")
     plt.show()
 
@@ -85,7 +86,8 @@ def by_rate(
         for n, (name, values) in enumerate(lines.items()):
             look = {"color": f"C{n}", "marker": MARKS[n]}
             ax.plot(bits.flatten(), values.flatten(), ls="", ms=3.5, **look)
-            ax.plot(bits.mean(1), values.mean(1), ms=0, label=name, **look)
+            ax.plot(bits.mean(1), values.mean(1), ms=0, **look)
+            ax.plot([], [], ms=3.5, label=name, **look)
         ax.set(title=title, xlabel="bits for a sample")
     axes[0][0].set_ylabel(label)
     handles, labels = axes[0][0].get_legend_handles_labels()
@@ -135,5 +137,6 @@ def learnt_cells(
         ax.plot(*answers.unique(dim=0).T, ".", color="C1", ms=3)
         ax.set(title=title, xlabel="$x_1$", aspect="equal")
         ax.set(xlim=(-extent, extent), ylim=(-extent, extent))
+        ax.xaxis.set_major_locator(plt.MaxNLocator(4, prune="both"))
     axes[0].set_ylabel("$x_2$")
     plt.show()
