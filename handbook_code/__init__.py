@@ -111,6 +111,11 @@ from handbook_code.metric.euclidean import (
     info_nce_loss,
     triplet_loss,
 )
+from handbook_code.perception.autoencoders import (
+    CompressiveAutoencoder,
+    EntropyBottleneck,
+    lloyd,
+)
 from handbook_code.perception.distances import (
     euclidean_distance,
     inner_distance,
@@ -241,5 +246,8 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "sensitivity",
     "rms_sensitivity",
     "response_jacobian",
+    "EntropyBottleneck",
+    "CompressiveAutoencoder",
+    "lloyd",
     "Criterion",
 ]

@@ -1,0 +1,1 @@
+"""No entries: what a bottleneck computes is learnt, not written down."""
