@@ -37,7 +37,7 @@ class EntropyBottleneck(nn.Module):
         channels: how many, at least 1; each has its own c.
         widths: of the hidden layers of c.
         scale: the width of c at the start, > 0, in steps of the quantiser.
-            Codes much wider than it give no slope at first.
+            Codes much wider than it are dear at first, and learnt slowly.
 
     Returns:
         A module. Called with y (N, channels, …) it gives ŷ, of the dtype of
