@@ -94,8 +94,8 @@ def code_digest() -> str:
     folders = ROOT / "handbook_code", ROOT / "book" / "records"
     files = [p for f in folders for p in f.rglob("*") if p.is_file()]
     kept = [p for p in files if "__pycache__" not in p.parts]
-    cases = BOOK / "_ext" / "implementations.py"
-    return digest([*kept, cases, ROOT / "requirements.txt"])
+    cases = BOOK.glob("_ext/implementations.py")
+    return digest([*kept, *cases, ROOT / "requirements.txt"])
 
 
 def digest(files: list[Path]) -> str:
