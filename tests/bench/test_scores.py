@@ -114,6 +114,14 @@ def test_calibration_by_hand():
     assert brier(probs, truth) == pytest.approx(by_hand, abs=1e-6)
 
 
+def test_errors_of_calibration_do_not_cancel():
+    """Too sure above and below: each comes true half of the time."""
+    probs = torch.tensor([0.9, 0.9, 0.1, 0.1])
+    truth = torch.tensor([1, 0, 1, 0]).bool()
+    found = expected_calibration_error(probs, truth)
+    assert found == pytest.approx(0.4, abs=1e-6)
+
+
 def test_calibration_agrees_with_torchmetrics():
     """Theirs bins the foreground's probability for a binary task."""
     peer("torchmetrics")
