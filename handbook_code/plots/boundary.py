@@ -8,7 +8,7 @@ from matplotlib.colors import TwoSlopeNorm
 from torch import Tensor
 
 from handbook_code.plots.curves import DASHES
-from handbook_code.plots.pictures import COLOURS
+from handbook_code.plots.pictures import COLOURS, _show_png
 
 
 def terrain(picture: Tensor, mask: Tensor, maps: Mapping[str, Tensor]) -> None:
@@ -40,7 +40,7 @@ def terrain(picture: Tensor, mask: Tensor, maps: Mapping[str, Tensor]) -> None:
     for ax in axes:
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
-    plt.show()
+    _show_png(figure)
 
 
 def by_place(
