@@ -7,7 +7,8 @@ record that its chapter reads is written. With it, on your own pictures.
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,14 +71,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run_all(sweep: Sweep, path: Path) -> Lines:
     """Do what is missing in a file of runs, one line each."""
-    torch.set_num_threads(asked_threads())
-    torch.set_flush_denormal(True)  # the smallest numbers are slow
     done = Lines(path, sweep.shared(), KEY)
     silent = "HANDBOOK_SILENT" in os.environ
     total, some = sweep.count(), len(done.runs)
-    with tqdm(
-        total=total, initial=min(some, total), disable=silent, leave=False
-    ) as bar:
+    with (
+        _fast_processor(),
+        tqdm(
+            total=total, initial=min(some, total), disable=silent, leave=False
+        ) as bar,
+    ):
         while (key := next(iter(sweep.missing(done)), None)) is not None:
             what = " ".join(map(str, key[1:]))
 
@@ -90,6 +92,19 @@ def run_all(sweep: Sweep, path: Path) -> Lines:
             done.add(sweep.run(key))
             bar.update(1)
     return done
+
+
+@contextmanager
+def _fast_processor() -> Iterator[None]:
+    """As many threads as asked for, and no smallest numbers: they are slow."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(asked_threads())
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        torch.set_flush_denormal(False)
 
 
 def asked_threads() -> int:
