@@ -16,6 +16,9 @@ import torch
 
 from handbook_code.bench import UsageError
 
+# Of the repository: an installed package has no records.
+RECORDS = Path(__file__).resolve().parents[2] / "book" / "records"
+
 
 class Lines:
     """Runs in a file, each found again by what it was a run of.
@@ -105,9 +108,9 @@ def write_record(path: Path, head: dict, runs: Iterable[dict]) -> None:
     write_whole(path, f'{top},\n "runs": [\n{lines}\n ]\n}}\n')
 
 
-def read_record(path: Path | str) -> dict:
-    """What ``write_record`` wrote."""
-    return json.loads(Path(path).read_text("utf8"))
+def read_record(path: Path = RECORDS / "segmentation.json") -> dict:
+    """What ``write_record`` wrote; if no path is given, the book's record."""
+    return json.loads(path.read_text("utf8"))
 
 
 def _plain(value: dict) -> dict:

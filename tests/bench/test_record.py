@@ -1,7 +1,6 @@
 """The committed record is whole, and of the bench as it is."""
 
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,13 +11,12 @@ from handbook_code.bench.record import read_record
 from handbook_code.bench.scenes import SETTINGS
 from handbook_code.bench.sweep import PLAN, SEEDS, TUNED_ON, Sweep
 
-PATH = Path(__file__).parents[2] / "book" / "records" / "segmentation.json"
 RENEW = "run: make bench-segmentation"
 
 
 @pytest.fixture(scope="module")
 def record():
-    return read_record(PATH)
+    return read_record()
 
 
 def test_every_loss_setting_and_seed_is_in_it(record):
