@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from skimage import data
 from skimage.io import imread
-from sklearn.datasets import load_sample_image
 from torch import Generator, Tensor
 from torch.nn.functional import avg_pool2d
 
@@ -35,6 +34,9 @@ def photographs(shrink: int = 2) -> dict[str, Tensor]:
     They are made smaller by a whole factor, and cut to sides that four
     divides.
     """
+    # Here, since who wants the nuclei alone need not have scikit-learn.
+    from sklearn.datasets import load_sample_image
+
     pictures = {
         "flower": load_sample_image("flower.jpg"),
         "astronaut": data.astronaut(),

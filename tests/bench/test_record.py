@@ -1,5 +1,7 @@
 """The committed record is whole, and of the bench as it is."""
 
+import subprocess
+import sys
 from dataclasses import asdict
 
 import pytest
@@ -83,3 +85,10 @@ def test_scores_are_in_their_range(record, name, low, high):
     found = scores(record, name)
     assert torch.isfinite(found).all()
     assert low <= found.min() and found.max() <= high
+
+
+def test_the_nuclei_need_nothing_beyond_the_extra():
+    """A bench without scikit-learn, which its extra does not bring."""
+    code = "import sys; sys.modules['sklearn'] = None; "
+    code += "from handbook_code.bench.scenes import nuclei; nuclei()"
+    subprocess.run([sys.executable, "-c", code], check=True)
