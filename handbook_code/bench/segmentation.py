@@ -55,15 +55,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             dropped = forget(lines, asked.again)
             _clear_checkpoints(asked.out, asked.again)
             print(f"{dropped} runs of {', '.join(asked.again)} dropped")
-        done = run_all(sweep, lines)
+        path = asked.out / "record.json"
+        with _fast_processor():
+            done = run_all(sweep, lines)
+            _record(path, done, sweep, arguments)
     except (UsageError, ModuleNotFoundError) as error:
         print(f"{error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Stopped. The same command goes on.", file=sys.stderr)
         return 130
-    path = asked.out / "record.json"
-    _record(path, done, sweep, arguments)
     print(f"wrote {path}")
     print(table(done))
     return 0
@@ -74,12 +75,9 @@ def run_all(sweep: Sweep, path: Path) -> Lines:
     done = Lines(path, sweep.shared(), KEY)
     silent = "HANDBOOK_SILENT" in os.environ
     total, some = sweep.count(), len(done.runs)
-    with (
-        _fast_processor(),
-        tqdm(
-            total=total, initial=min(some, total), disable=silent, leave=False
-        ) as bar,
-    ):
+    with tqdm(
+        total=total, initial=min(some, total), disable=silent, leave=False
+    ) as bar:
         while (key := next(iter(sweep.missing(done)), None)) is not None:
             what = " ".join(map(str, key[1:]))
 

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from skimage.io import imsave
 
 from handbook_code.bench.folder import FolderError, read_folder
@@ -266,6 +267,19 @@ def test_a_folder_is_trained_on(folder, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "4 pictures to train, 1 to choose, 1 to judge" in said
     assert re.search(r"boundary_dice +0\.0\d +\d\.\d{3} ±", said)
+
+
+def test_the_record_says_the_threads_and_they_end_with_it(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    before = torch.get_num_threads()
+    assert before == 1
+    assert run(folder, tmp_path, "--losses", "dice", "--seeds", "1") == 0
+    record = json.loads((tmp_path / "record.json").read_text("utf8"))
+    assert record["threads"] == 2
+    assert torch.get_num_threads() == before
+    assert torch.tensor([1e-40]).mul(1.0).item() > 0
 
 
 def test_several_classes_are_trained_on(folder, tmp_path):
