@@ -389,7 +389,8 @@ class DistanceMaps(Dataset):
         if place not in self.maps:
             batch = torch.as_tensor(mask).unsqueeze(0)
             (self.maps[place],) = self.compute(batch, **self.keywords)
-        return image, mask, self.maps[place]
+        # A copy, which may be changed in place.
+        return image, mask, self.maps[place].clone()
 
     def fill(self) -> "DistanceMaps":
         """Compute all maps now."""
