@@ -105,9 +105,12 @@ def contents(*losses: Loss) -> Markdown:
 
 
 def progress(steps: Iterable, label: str) -> Iterable:
-    """A bar for a cell that takes long; silent in builds and in tests."""
+    """A bar, with its seconds, for a cell that takes long.
+
+    Silent in builds and in tests.
+    """
     silent = "HANDBOOK_SILENT" in os.environ
-    return tqdm(steps, desc=label, disable=silent, leave=False)
+    return tqdm(steps, desc=label, disable=silent)
 
 
 def scale(book: T, full: T) -> T:
