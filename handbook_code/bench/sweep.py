@@ -27,7 +27,7 @@ SEEDS = (1, 2, 3)
 KEY = ("role", "loss", "setting", "seed", "rate")
 # The budget of the record: steps. A change of it asks for a new record
 # and for another look at each conclusion of the chapter.
-PLAN = Plan(steps=120, batch=8, crop=32, width=8, levels=2, looks=6)
+PLAN = Plan(steps=400, batch=8, crop=32, width=8, levels=2, looks=10)
 
 
 @dataclass
