@@ -9,7 +9,7 @@ import torch
 
 from handbook_code.bench.compare import by_rate, chosen, scores
 from handbook_code.bench.losses import LOSSES, RATES
-from handbook_code.bench.record import read_record
+from handbook_code.bench.record import RECORDS, read_record
 from handbook_code.bench.scenes import SETTINGS
 from handbook_code.bench.sweep import PLAN, SEEDS, TUNED_ON, Sweep
 
@@ -92,3 +92,16 @@ def test_the_nuclei_need_nothing_beyond_the_extra():
     code = "import sys; sys.modules['sklearn'] = None; "
     code += "from handbook_code.bench.scenes import nuclei; nuclei()"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_short_record_is_of_fewer_steps_and_else_the_same(record):
+    short = read_record(RECORDS / "segmentation-short.json")
+    for entry in ("losses", "settings", "seeds", "rates", "tuned_on"):
+        assert short[entry] == record[entry]
+    assert len(short["runs"]) == len(record["runs"])
+    plans = [
+        {k: v for k, v in r["plan"].items() if k not in ("steps", "looks")}
+        for r in (short, record)
+    ]
+    assert plans[0] == plans[1]
+    assert short["plan"]["steps"] < record["plan"]["steps"] / 3
