@@ -1,14 +1,17 @@
 """How long a loss and its gradient take, and how much memory more."""
 
-import ctypes
 import gc
+import os
+import sys
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import accumulate
 from statistics import median
 
 import torch
 from torch import Tensor
+from torch.autograd.profiler import profile
 
 SHORTEST = 2e-3  # seconds: what is shorter is repeated, to be measured
 
@@ -45,8 +48,11 @@ def alternate(
     return {name: median(found) for name, found in times.items()}
 
 
-def peak(loss: Callable, tensors: Sequence[Tensor]) -> float | None:
-    """By how many bytes the peak rises; None where it cannot be seen."""
+def peak(loss: Callable, tensors: Sequence[Tensor]) -> int:
+    """How many bytes torch holds at most beyond those it held before.
+
+    What NumPy allocates, or a library inside an operator, is not seen.
+    """
     for tensor in tensors:
         tensor.grad = None
     gc.collect()
@@ -55,14 +61,29 @@ def peak(loss: Callable, tensors: Sequence[Tensor]) -> float | None:
         before = torch.cuda.memory_allocated()
         step(loss, tensors)
         return torch.cuda.max_memory_allocated() - before
+    with _without_its_log(), profile(profile_memory=True) as seen:
+        step(loss, tensors)
+    changes = [
+        event
+        for event in seen.kineto_results.events()
+        if event.name() == "[memory]"
+    ]
+    changes.sort(key=lambda event: event.start_ns())
+    return max(accumulate(event.nbytes() for event in changes), default=0)
+
+
+@contextmanager
+def _without_its_log() -> Iterator[None]:
+    """The profiler writes two lines for each run, past Python."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
     try:
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
-    except OSError:
-        return None
-    before = _status("VmRSS")
-    step(loss, tensors)
-    return _status("VmHWM") - before
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def copied(device: torch.device, count: int = 1 << 26) -> float:
@@ -90,9 +111,3 @@ def _now(tensor: Tensor) -> float:
     elif torch.get_num_threads() == 1:
         return time.process_time()
     return time.perf_counter()
-
-
-def _status(key: str) -> int:
-    lines = Path("/proc/self/status").read_text("utf8").splitlines()
-    (line,) = (line for line in lines if line.startswith(key + ":"))
-    return int(line.split()[1]) * 1024

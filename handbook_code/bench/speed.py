@@ -116,7 +116,7 @@ def measure(
         "by": {
             name: {
                 "ms": _short(1e3 * seconds[name]),
-                "mb": _short(peak(loss, tensors), 1e-6),
+                "mb": _short(1e-6 * peak(loss, tensors)),
                 "gap": _short(_gap(found[name], found[OURS])),
                 "alike": name not in work.differ,
             }
@@ -134,13 +134,12 @@ def table(runs: Iterator[dict]) -> str:
     for run in runs:
         ours = run["by"][OURS]
         row = f"{run['loss']:30}{run['size']:>14}{run['threads']:>8}"
-        row += f"{ours['ms']:>9.4g}{_blank(ours['mb']):>8}"
+        row += f"{ours['ms']:>9.4g}{ours['mb']:>8.3g}"
         peer = fastest(run)
         if peer:
             other = run["by"][peer]
             row += f"  {peer:28}×{other['ms'] / ours['ms']:<6.2f}"
-            if other["mb"] and ours["mb"]:
-                row += f"×{other['mb'] / ours['mb']:<6.1f}"
+            row += f"×{other['mb'] / ours['mb']:<6.1f}"
         rows.append(row)
     return "\n".join(rows)
 
@@ -213,12 +212,8 @@ def _card(device: torch.device) -> str | None:
     return torch.cuda.get_device_name() if device.type == "cuda" else None
 
 
-def _short(number: float | None, unit: float = 1) -> float | None:
-    return None if number is None else float(f"{number * unit:.4g}")
-
-
-def _blank(number: float | None) -> str:
-    return "" if number is None else f"{number:.1f}"
+def _short(number: float) -> float:
+    return float(f"{number:.4g}")
 
 
 if __name__ == "__main__":
