@@ -49,9 +49,10 @@ def source(*things: Loss | Callable) -> Markdown:
 def _code(function: Callable) -> list[str]:
     text = inspect.getsource(function)
     tree = ast.parse(text)
-    docstring = tree.body[0].body[0]
     lines = text.splitlines()
-    del lines[docstring.lineno - 1 : docstring.end_lineno]
+    if ast.get_docstring(tree.body[0]):
+        docstring = tree.body[0].body[0]
+        del lines[docstring.lineno - 1 : docstring.end_lineno]
     module = inspect.getmodule(function)
     names = (node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     for name in dict.fromkeys(names):

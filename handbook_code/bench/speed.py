@@ -23,14 +23,19 @@ except ModuleNotFoundError as error:
 
 from handbook_code.bench import UsageError
 from handbook_code.bench.meter import alternate, copied, peak, step
-from handbook_code.bench.record import Lines, environment, write_record
+from handbook_code.bench.record import (
+    Lines,
+    environment,
+    read_record,
+    write_record,
+)
+from handbook_code.bench.timings import OURS, contests
 from handbook_code.bench.workloads import Workload, workloads
 
 COMMAND = "python -m handbook_code.bench.speed"
 OUT = Path("_build/speed")
 KEY = ("loss", "size", "threads")
 ALIKE = 1e-3  # of the largest gradient: another convention is farther off
-OURS = "handbook_code"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         torch.set_num_threads(before)
     print(f"wrote {path}")
-    print(table(done.runs.values()))
+    print(table(read_record(path)))
     return 0
 
 
@@ -125,29 +130,20 @@ def measure(
     }
 
 
-def table(runs: Iterator[dict]) -> str:
+def table(record: dict) -> str:
     """For each run our time and memory, and the fastest peer's over ours."""
     rows = [
         f"{'loss':30}{'size':>14}{'threads':>8}{'ms':>9}{'MB':>8}"
         f"  {'fastest peer':28}{'ms':>7}{'MB':>7}"
     ]
-    for run in runs:
-        ours = run["by"][OURS]
-        row = f"{run['loss']:30}{run['size']:>14}{run['threads']:>8}"
-        row += f"{ours['ms']:>9.4g}{ours['mb']:>8.3g}"
-        peer = fastest(run)
-        if peer:
-            other = run["by"][peer]
-            row += f"  {peer:28}×{other['ms'] / ours['ms']:<6.2f}"
-            row += f"×{other['mb'] / ours['mb']:<6.1f}"
+    every = sorted({run["threads"] for run in record["runs"]})
+    for run in (c for n in every for c in contests(record, n)):
+        row = f"{run.loss:30}{run.size:>14}{run.threads:>8}"
+        row += f"{run.ms:>9.4g}{run.mb:>8.3g}"
+        if run.peer:
+            row += f"  {run.peer:28}×{run.faster:<6.2f}×{run.leaner:<6.1f}"
         rows.append(row)
     return "\n".join(rows)
-
-
-def fastest(run: dict) -> str | None:
-    """The peer that takes the least time, if there is any."""
-    peers = [name for name in run["by"] if name != OURS]
-    return min(peers, key=lambda name: run["by"][name]["ms"], default=None)
 
 
 def _answer(loss: Callable, tensors: Sequence[Tensor]) -> list[Tensor]:
