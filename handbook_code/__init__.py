@@ -1,6 +1,7 @@
 """The handbook's loss functions, in the order of its chapters."""
 
 from handbook_code._criterion import Criterion
+from handbook_code._fused import formulas_only
 from handbook_code.classification.boundary import (
     DistanceMaps,
     boundary_loss,
@@ -250,4 +251,5 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "CompressiveAutoencoder",
     "lloyd",
     "Criterion",
+    "formulas_only",
 ]

@@ -20,7 +20,9 @@ from handbook_code._checks import (
     check_shape,
     check_unit_interval,
 )
+from handbook_code._fused import fused
 from handbook_code._reduce import reduce, widen
+from handbook_code.classification import _fast_probabilistic as fast
 from handbook_code.classification._labels import (
     binary,
     of_classes,
@@ -102,6 +104,7 @@ def cross_entropy_loss(
     return reduce(-terms.sum(dim=1), reduction, dtype)
 
 
+@fused(fast.focal, "logits", least=1 << 14)
 def focal_loss(
     logits: Tensor,
     target: Tensor,

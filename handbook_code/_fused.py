@@ -1,0 +1,226 @@
+"""Two roads to one loss: its formula, and value and slopes in one pass.
+
+The formula is ordinary PyTorch: it compiles, vectorises, and differentiates
+forward and any number of times. The pass needs less time and memory, and
+knows only a first derivative. So the pass is taken where autograd, and nothing
+else, watches the tensors; a second derivative goes back to the formula.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from itertools import compress
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from handbook_code._reduce import reduce, widen
+
+BLOCK = 1 << 16  # elements a thread: what its cache holds a few times over
+_by_formula = ContextVar("by_formula", default=False)
+
+
+@contextmanager
+def formulas_only() -> Iterator[None]:
+    """Inside, or decorated with it, every loss takes its plain formula.
+
+    Some losses compute value and gradient together, by a faster road than the
+    formula that the book shows. The two differ by rounding. This is for who
+    wants to compare them, or to step through the formula; nothing else needs
+    it, since a second derivative, ``torch.func`` and ``torch.compile`` take
+    the formula by themselves.
+
+    >>> from handbook_code import formulas_only, mse_loss
+    >>> with formulas_only():
+    ...     mse_loss(torch.tensor([3.0]), torch.tensor([1.0]))
+    tensor(4.)
+    """
+    token = _by_formula.set(True)
+    try:
+        yield
+    finally:
+        _by_formula.reset(token)
+
+
+def fused(
+    one_pass: Callable[..., tuple[Tensor, tuple[Tensor | None, ...]]],
+    *names: str,
+    least: int = 0,
+    when: Callable[..., bool] | None = None,
+) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
+    """Give the formula below it a faster road, for first derivatives.
+
+    Args:
+        one_pass: called as the loss is, and with ``wanted``, a truth value
+            for each of ``names``. It checks its arguments as the formula
+            does, and gives the loss, reduced, and for each name the slope of
+            the loss, or None if it is not wanted. A slope has the shape of
+            its tensor. If the loss has axes, they are the first of the
+            slope's, and each value depends on its own part of the tensor.
+        names: of the tensors whose slope it knows. If autograd wants that of
+            another, the formula is taken.
+        least: elements of the first tensor, below which the formula is as
+            fast.
+        when: called as the loss is; whether the pass can do it. Must not
+            fail, whatever it is given.
+    """
+
+    def decorate(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        parameters = inspect.signature(formula).parameters
+        first = next(iter(parameters))
+        required = {n for n, p in parameters.items() if p.default is p.empty}
+
+        @wraps(formula)
+        def loss(*args, **keywords):
+            # First, since a compiler must not see what follows.
+            if torch.compiler.is_compiling() or _by_formula.get():
+                return formula(*args, **keywords)
+            given = dict(zip(parameters, args, strict=False)) | keywords
+            tensors = {n: t for n, t in given.items() if isinstance(t, Tensor)}
+            needy = {n for n, t in tensors.items() if t.requires_grad}
+            if not torch.is_grad_enabled():
+                needy = set()
+            if (
+                not required <= given.keys() <= parameters.keys()
+                or not needy <= set(names)
+                or not _only_autograd_watches(tensors.values())
+                or (first in tensors and tensors[first].numel() < least)
+                or (when is not None and not when(*args, **keywords))
+            ):
+                return formula(*args, **keywords)
+            wanted = tuple(name in needy for name in names)
+            if not needy:
+                return one_pass(*args, **keywords, wanted=wanted)[0]
+            rest = {n: v for n, v in given.items() if n not in names}
+            road = _Road(formula, one_pass, names, wanted, rest)
+            return _OnePass.apply(road, *map(given.get, names))
+
+        loss.one_pass, loss.names, loss.when = one_pass, names, when
+        return loss
+
+    return decorate
+
+
+def _only_autograd_watches(tensors: Iterable[Tensor]) -> bool:
+    return (
+        # Inside torch.func: vmap, grad, jvp and their compositions.
+        not torch._C._are_functorch_transforms_active()
+        and not torch.jit.is_tracing()
+        and all(
+            # Tensors of another kind, fake or sharded, have other needs.
+            type(tensor) in (Tensor, nn.Parameter)
+            and tensor.numel() > 0
+            and tensor.device.type != "meta"
+            and forward_ad.unpack_dual(tensor).tangent is None
+            for tensor in tensors
+        )
+    )
+
+
+class _Road(NamedTuple):
+    formula: Callable[..., Tensor]
+    one_pass: Callable[..., tuple[Tensor, tuple[Tensor | None, ...]]]
+    names: Sequence[str]
+    wanted: Sequence[bool]
+    rest: dict[str, Any]  # the arguments of other names
+
+
+class _OnePass(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, road, *tensors):
+        ours = dict(zip(road.names, tensors, strict=True))
+        loss, slopes = road.one_pass(**ours, **road.rest, wanted=road.wanted)
+        slopes = [
+            slope.to(tensor.dtype) if want else None
+            for slope, tensor, want in zip(
+                slopes, tensors, road.wanted, strict=True
+            )
+        ]
+        ctx.road = road
+        ctx.save_for_backward(*tensors, *slopes)
+        return loss
+
+    @staticmethod
+    def backward(ctx, pull):
+        road = ctx.road
+        tensors = ctx.saved_tensors[: len(road.names)]
+        slopes = ctx.saved_tensors[len(road.names) :]
+        if torch.is_grad_enabled():  # a second derivative may follow
+            ours = dict(zip(road.names, tensors, strict=True))
+            loss = road.formula(**ours, **road.rest)
+            needy = list(compress(tensors, road.wanted))
+            slopes = torch.autograd.grad(loss, needy, pull, create_graph=True)
+            slopes = iter(slopes)
+            return None, *(next(slopes) if w else None for w in road.wanted)
+        if _is_one(pull):
+            return None, *slopes
+        return None, *(s if s is None else _pull(pull, s) for s in slopes)
+
+
+def _pull(pull: Tensor, slope: Tensor) -> Tensor:
+    rest = [1] * (slope.dim() - pull.dim())
+    return slope * pull.view(*pull.shape, *rest)
+
+
+def _is_one(pull: Tensor) -> bool:
+    """Whether a slope is the gradient as it is. To ask a GPU is to wait."""
+    return (
+        pull.dim() == 0
+        and pull.device.type == "cpu"
+        and not torch._C._are_functorch_transforms_active()
+        and not torch._C._functorch.is_legacy_batchedtensor(pull)
+        and pull.item() == 1
+    )
+
+
+def elementwise(
+    kernel: Callable[[Tensor, Tensor, Tensor | None], Tensor],
+    x: Tensor,
+    y: Tensor,
+    reduction: str,
+    wanted: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """The pass of a loss that compares element with element, by blocks.
+
+    Args:
+        kernel: gives the losses of a block of x and y, in float32 or wider;
+            its last argument, if any, is of their shape, to be filled with
+            the slopes in x. It may not change x and y.
+        x: what the loss is differentiated in, of any shape.
+        y: of the same shape.
+        reduction: of the loss.
+        wanted: whether the slope is.
+    """
+    reduce(x.new_zeros(1), reduction, x.dtype)  # refuses an unknown one
+    dtype, one, _ = widen(x.new_empty(0), y.new_empty(0))
+    share = 1 / x.numel() if reduction == "mean" else 1
+    slope = one.new_empty(x.shape) if wanted else None
+    values = []
+    rows = [x.reshape(-1), y.reshape(-1)]
+    parts = zip(*(row.split(block(row)) for row in rows), strict=True)
+    place = 0
+    for a, b in parts:
+        out = None
+        if slope is not None:
+            out = slope.view(-1)[place : place + len(a)]
+            place += len(a)
+        value = kernel(a.to(one.dtype), b.to(one.dtype), out)
+        if out is not None and share != 1:
+            out.mul_(share)
+        values.append(value if reduction == "none" else value.sum())
+    if reduction == "none":
+        loss = torch.cat(values).view(x.shape)
+    else:
+        loss = torch.stack(values).sum() * share
+    return loss.to(dtype), slope
+
+
+def block(x: Tensor) -> int:
+    """How many elements to take at a time, on the device of x."""
+    if x.device.type == "cpu":
+        return BLOCK * torch.get_num_threads()
+    return 64 * BLOCK

@@ -1,0 +1,211 @@
+"""The two roads of a loss are one loss, and each is taken where it should."""
+
+import inspect
+from functools import partial
+
+import pytest
+import torch
+
+from handbook_code import _fused, focal_loss, formulas_only
+from handbook_code.catalogue import CATALOGUE
+
+two_roads = pytest.mark.parametrize(
+    "loss",
+    [loss for loss in CATALOGUE if hasattr(loss.function, "one_pass")],
+    ids=lambda loss: loss.name,
+)
+
+
+@pytest.fixture(params=[False, True], ids=["one block", "many blocks"])
+def blocks(request, monkeypatch):
+    if request.param:
+        monkeypatch.setattr(_fused, "BLOCK", 7)
+
+
+def both(loss, arguments, **options):
+    """Value and slopes by the pass, and by the formula."""
+    positional, given = loss.split(*arguments)
+    names = list(inspect.signature(loss.function).parameters)
+    tensors = dict(zip(names, positional, strict=False)) | given
+    named = loss.preset | options | tensors
+    wanted = tuple(
+        isinstance(named.get(name), torch.Tensor)
+        for name in loss.function.names
+    )
+    slopes_of = [named[n] for n in loss.function.names if n in named]
+    with torch.no_grad():
+        value, slopes = loss.function.one_pass(**named, wanted=wanted)
+    with formulas_only():
+        for tensor in slopes_of:
+            tensor.requires_grad_()
+        expected = loss.function(**named)
+        right = torch.autograd.grad(expected.sum(), slopes_of)
+        for tensor in slopes_of:
+            tensor.requires_grad_(False)
+    return (value, *[s for s in slopes if s is not None]), (
+        expected.detach(),
+        *right,
+    )
+
+
+@two_roads
+def test_they_agree(loss, blocks, generator):
+    """In every reduction, for random keywords."""
+    for _ in range(5):
+        options = loss.options(generator)
+        arguments = loss.call(20, generator)
+        reductions = ("mean", "sum", "none") if loss.reduces else (None,)
+        for reduction in reductions:
+            given = {"reduction": reduction} if reduction else {}
+            if not fits(loss, arguments, **options, **given):
+                continue
+            actual, expected = both(loss, arguments, **options, **given)
+            torch.testing.assert_close(actual, expected)
+
+
+def fits(loss, arguments, **options):
+    when = loss.function.when
+    return when is None or when(*arguments, **{**loss.preset, **options})
+
+
+@two_roads
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+def test_they_agree_in_lower_precision(loss, dtype, blocks, generator):
+    arguments = [
+        a.to(dtype) if a.is_floating_point() else a
+        for a in loss.call(20, generator)
+    ]
+    if not fits(loss, arguments):
+        pytest.skip("the pass is not for this")
+    (value, *slopes), (right, *slopes_right) = both(loss, arguments)
+    assert value.dtype == dtype
+    tolerance = 4 * torch.finfo(dtype).eps
+    close = partial(torch.testing.assert_close, rtol=tolerance, atol=tolerance)
+    close(value, right)
+    for slope, expected in zip(slopes, slopes_right, strict=True):
+        close(slope.to(dtype), expected)
+
+
+@pytest.fixture
+def taken(monkeypatch):
+    """Which road is taken, call by call."""
+    calls = []
+    road = _fused._OnePass.apply
+    monkeypatch.setattr(
+        _fused._OnePass, "apply", lambda *a: calls.append(1) or road(*a)
+    )
+    return calls
+
+
+@pytest.fixture
+def logits():
+    return torch.linspace(-3, 3, 1 << 15, dtype=torch.float64)
+
+
+def test_the_pass_is_taken_for_one_gradient_only(taken, logits):
+    y = (logits > 1).double()
+    x = logits.clone().requires_grad_()
+    focal_loss(x, y).backward()
+    assert len(taken) == 1
+    with formulas_only():
+        focal_loss(x, y)
+    torch.func.grad(focal_loss)(logits, y)
+    torch.vmap(focal_loss)(torch.stack([x, x]), torch.stack([y, y]))
+    torch.func.jvp(lambda z: focal_loss(z, y), (logits,), (y,))
+    focal_loss(x, y.clone().requires_grad_())
+    focal_loss(x[:10], y[:10])
+    torch.compile(focal_loss, fullgraph=True, backend="eager")(x, y)
+    assert len(taken) == 1
+
+
+def test_the_switch_works_as_a_decorator_and_ends(taken, logits):
+    x, y = logits.clone().requires_grad_(), torch.zeros_like(logits)
+    formulas_only()(focal_loss)(x, y)
+    assert not taken
+    focal_loss(x, y)
+    assert taken
+
+
+def test_without_a_gradient_none_is_computed(taken, logits, monkeypatch):
+    wanted = []
+    right = _fused.elementwise
+
+    def elementwise(*arguments):
+        wanted.append(arguments[-1])
+        return right(*arguments)
+
+    module = inspect.getmodule(focal_loss.one_pass)
+    monkeypatch.setattr(module, "elementwise", elementwise)
+    x, y = logits.clone().requires_grad_(), torch.zeros_like(logits)
+    with torch.no_grad():
+        value = focal_loss(x, y)
+    assert wanted == [False] and not taken and not value.requires_grad
+
+
+def test_a_second_derivative_is_that_of_the_formula(logits):
+    x, y = logits.clone().requires_grad_(), torch.ones_like(logits)
+
+    def curvature():
+        (slope,) = torch.autograd.grad(focal_loss(x, y), x, create_graph=True)
+        return torch.autograd.grad(slope.square().sum(), x)[0]
+
+    by_pass = curvature()
+    with formulas_only():
+        torch.testing.assert_close(by_pass, curvature())
+
+
+def test_a_graph_that_is_kept_gives_the_same_gradient_again(logits):
+    x = logits.clone().requires_grad_()
+    loss = focal_loss(x, torch.zeros_like(x))
+    loss.backward(retain_graph=True)
+    once = x.grad.clone()
+    loss.backward(retain_graph=True)
+    torch.testing.assert_close(x.grad, 2 * once)
+    (slope,) = torch.autograd.grad(loss, x)
+    torch.testing.assert_close(slope, once)
+
+
+def test_a_gradient_is_scaled_by_what_comes_after_the_loss(logits):
+    x, y = logits.clone().requires_grad_(), torch.zeros_like(logits)
+    (slope,) = torch.autograd.grad(focal_loss(x, y), x)
+    (thrice,) = torch.autograd.grad(3 * focal_loss(x, y), x)
+    torch.testing.assert_close(thrice, 3 * slope)
+    pull = torch.rand_like(x)
+    each = focal_loss(x, y, reduction="none")
+    (pulled,) = torch.autograd.grad(each, x, pull)
+    torch.testing.assert_close(pulled, pull * slope * x.numel())
+
+
+def test_gradients_in_batches_work_on_the_pass(logits):
+    x = logits.clone().requires_grad_()
+    loss = focal_loss(x, torch.zeros_like(x))
+    (many,) = torch.autograd.grad(
+        loss,
+        x,
+        torch.tensor([1.0, 2.0]).double(),
+        is_grads_batched=True,
+        retain_graph=True,
+    )
+    torch.testing.assert_close(many[1], 2 * many[0])
+
+
+def test_a_mistake_is_told_by_the_loss(logits):
+    big = torch.zeros(1 << 15, requires_grad=True)
+    with pytest.raises(TypeError, match=r"focal_loss\(\) missing"):
+        focal_loss(big)
+    with pytest.raises(TypeError, match=r"focal_loss\(\) got an unexpected"):
+        focal_loss(big, big.detach(), beta=1)
+    with pytest.raises(ValueError, match=r"^target: expected the shape"):
+        focal_loss(big, big.detach()[:-1])
+    with pytest.raises(ValueError, match=r"^reduction: "):
+        focal_loss(big, big.detach(), reduction="avg")
+
+
+def test_a_tensor_of_another_kind_takes_the_formula(taken):
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        x = torch.zeros(1 << 15, requires_grad=True)
+        focal_loss(x, torch.zeros(1 << 15)).backward()
+        assert x.grad.shape == x.shape
+    assert not taken
