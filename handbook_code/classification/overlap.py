@@ -16,12 +16,12 @@ from handbook_code._checks import (
 )
 from handbook_code._reduce import reduce
 from handbook_code.classification._counts import (
-    binary,
     counts,
-    masks,
     share,
-    total,
+    squared_errors,
+    squares,
 )
+from handbook_code.classification._masks import binary, masks
 
 
 def dice_loss(
@@ -71,13 +71,13 @@ def dice_loss(
     tensor(0.5000)
     """
     check_nonnegative(smooth=smooth)
-    dtype, p, t = masks(probs, target)
+    here = probs, target, per_image, per_class
     if squared:
-        wrong = total((p - t) ** 2, per_image, per_class)
-        areas = total(p**2 + t**2, per_image, per_class)
+        dtype, wrong, areas = squares(*here)
     else:
-        tp, fp, fn = counts(p, t, per_image, per_class)
-        wrong, areas = fp + fn, 2 * tp + fp + fn
+        dtype, tp, fp, fn = counts(*here)
+        wrong = fp + fn
+        areas = 2 * tp + wrong
     return reduce(share(wrong, areas + smooth), reduction, dtype)
 
 
@@ -124,8 +124,7 @@ def jaccard_loss(
     tensor(0.6667)
     """
     check_nonnegative(smooth=smooth)
-    dtype, p, t = masks(probs, target)
-    tp, fp, fn = counts(p, t, per_image, per_class)
+    dtype, tp, fp, fn = counts(probs, target, per_image, per_class)
     wrong = fp + fn
     return reduce(share(wrong, tp + wrong + smooth), reduction, dtype)
 
@@ -178,8 +177,7 @@ def tversky_loss(
     tensor(0.5000)
     """
     check_nonnegative(alpha=alpha, beta=beta, smooth=smooth)
-    dtype, p, t = masks(probs, target)
-    tp, fp, fn = counts(p, t, per_image, per_class)
+    dtype, tp, fp, fn = counts(probs, target, per_image, per_class)
     wrong = alpha * fp + beta * fn
     return reduce(share(wrong, tp + wrong + smooth), reduction, dtype)
 
@@ -237,8 +235,7 @@ def focal_tversky_loss(
     """
     check_nonnegative(alpha=alpha, beta=beta, smooth=smooth)
     check_positive(gamma=gamma)
-    dtype, p, t = masks(probs, target)
-    tp, fp, fn = counts(p, t, per_image, per_class)
+    dtype, tp, fp, fn = counts(probs, target, per_image, per_class)
     wrong = alpha * fp + beta * fn
     tversky = share(wrong, tp + wrong + smooth)
     # A root of zero would have an infinite slope. NaN stays NaN.
@@ -295,16 +292,12 @@ def sensitivity_specificity_loss(
     """
     check_unit_interval(w=w)
     check_nonnegative(smooth=smooth)
-    dtype, p, t = masks(probs, target)
-    error = (p - t) ** 2
-    parts = [
-        share(
-            total(error * of, per_image, per_class),
-            total(of, per_image, per_class) + smooth,
-        )
-        for of in (t, 1 - t)
-    ]
-    return reduce(w * parts[0] + (1 - w) * parts[1], reduction, dtype)
+    dtype, inside, outside, positives, negatives = squared_errors(
+        probs, target, per_image, per_class
+    )
+    hit = share(inside, positives + smooth)
+    miss = share(outside, negatives + smooth)
+    return reduce(w * hit + (1 - w) * miss, reduction, dtype)
 
 
 def generalized_dice_loss(
@@ -352,8 +345,8 @@ def generalized_dice_loss(
     tensor(0.2500)
     """
     check_nonnegative(smooth=smooth)
-    dtype, p, t = masks(probs, target)
-    loss = _generalized_dice(p, t, smooth, per_image)
+    dtype, *sums = counts(probs, target, per_image)
+    loss = _generalized_dice(*sums, smooth)
     return reduce(loss, reduction, dtype)
 
 
@@ -405,8 +398,7 @@ def asymmetric_similarity_loss(
     tensor(0.4444)
     """
     check_nonnegative(beta=beta, smooth=smooth)
-    dtype, p, t = masks(probs, target)
-    tp, fp, fn = counts(p, t, per_image, per_class)
+    dtype, tp, fp, fn = counts(probs, target, per_image, per_class)
     wrong = beta**2 * fn + fp
     whole = (1 + beta**2) * tp + wrong
     return reduce(share(wrong, whole + smooth), reduction, dtype)
@@ -455,8 +447,8 @@ def penalty_dice_loss(
     tensor(0.5385)
     """
     check_nonnegative(k=k, smooth=smooth)
-    dtype, p, t = masks(probs, target)
-    dice = _generalized_dice(p, t, smooth, per_image)
+    dtype, *sums = counts(probs, target, per_image)
+    dice = _generalized_dice(*sums, smooth)
     return reduce((1 + k) * dice / (1 + k * dice), reduction, dtype)
 
 
@@ -561,9 +553,8 @@ def lovasz_hinge_loss(
 
 
 def _generalized_dice(
-    p: Tensor, t: Tensor, smooth: float, per_image: bool
+    tp: Tensor, fp: Tensor, fn: Tensor, smooth: float
 ) -> Tensor:
-    tp, fp, fn = counts(p, t, per_image)
     area = tp + fn
     # A soft mask of less has a weight that overflows.
     present = area > 1e-12
@@ -571,8 +562,8 @@ def _generalized_dice(
     most = torch.where(present, weight, 0).amax(-1, keepdim=True)
     weight = torch.where(present, weight, torch.where(most > 0, most, 1))
     wrong = (weight * (fp + fn)).sum(-1)
-    whole = (weight * (2 * tp + fp + fn)).sum(-1)
-    return share(wrong, whole + smooth)
+    right = (weight * tp).sum(-1)
+    return share(wrong, 2 * right + wrong + smooth)
 
 
 def _lovasz(errors: Tensor, truth: Tensor) -> Tensor:
