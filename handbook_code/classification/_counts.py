@@ -76,6 +76,23 @@ def total(values: Tensor, per_image: bool, per_class: bool) -> Tensor:
     return values.sum(axes)
 
 
+def rises(truth: Tensor) -> Tensor:
+    """By how much the Jaccard loss rises, as pixel after pixel is wrong."""
+    size = truth.shape[-1]
+    if size >= 2**24:  # as far as float32 can count
+        truth = truth.double()
+    wrong = torch.arange(size, dtype=truth.dtype, device=truth.device)
+    size = truth.sum(-1, keepdim=True)
+    left = size - truth.cumsum(-1)
+    others = left + wrong
+    # The difference of two Jaccard losses, without cancellation.
+    part = left / (others + 1)
+    rise = torch.lerp(part, torch.ones_like(size), truth)
+    rise = rise / (others + truth).clamp(min=1)
+    rise[..., :1] += size == 0  # the first of an empty set: all
+    return rise
+
+
 def share(part: Tensor, whole: Tensor) -> Tensor:
     """A part of a whole, and none of nothing."""
     # A whole of less than this would have an infinite reciprocal.

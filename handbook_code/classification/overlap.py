@@ -14,9 +14,12 @@ from handbook_code._checks import (
     check_positive,
     check_unit_interval,
 )
+from handbook_code._fused import fused
 from handbook_code._reduce import reduce
+from handbook_code.classification import _fast_lovasz as fast
 from handbook_code.classification._counts import (
     counts,
+    rises,
     share,
     squared_errors,
     squares,
@@ -452,6 +455,7 @@ def penalty_dice_loss(
     return reduce((1 + k) * dice / (1 + k * dice), reduction, dtype)
 
 
+@fused(fast.lovasz_softmax, "probs")
 def lovasz_softmax_loss(
     probs: Tensor,
     target: Tensor,
@@ -505,6 +509,7 @@ def lovasz_softmax_loss(
     return reduce(loss if per_image else loss[0], reduction, dtype)
 
 
+@fused(fast.lovasz_hinge, "logits")
 def lovasz_hinge_loss(
     logits: Tensor,
     target: Tensor,
@@ -569,13 +574,5 @@ def _generalized_dice(
 def _lovasz(errors: Tensor, truth: Tensor) -> Tensor:
     """Errors, worst first, times what each adds to the Jaccard loss."""
     errors, order = errors.sort(dim=-1, descending=True, stable=True)
-    # Beyond 2²⁴ pixels float32 cannot count.
-    truth = truth.gather(-1, order).double()
-    hit = truth.cumsum(-1)
-    left = truth.sum(-1, keepdim=True) - hit
-    union = left + torch.ones_like(truth).cumsum(-1)
-    before = union - 1 + truth
-    # The difference of two Jaccard losses, without cancellation.
-    rise = (truth + (1 - truth) * left / union) / before.clamp(min=1)
-    first = (before == 0).to(rise.dtype)  # the first of an empty set: all
-    return (errors * (rise + first).to(errors.dtype)).sum(-1)
+    rise = rises(truth.gather(-1, order))
+    return (errors * rise.to(errors.dtype)).sum(-1)
