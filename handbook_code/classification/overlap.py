@@ -455,7 +455,7 @@ def penalty_dice_loss(
     return reduce((1 + k) * dice / (1 + k * dice), reduction, dtype)
 
 
-@fused(fast.lovasz_softmax, "probs")
+@fused(fast.lovasz_softmax, "probs", least=1 << 15)
 def lovasz_softmax_loss(
     probs: Tensor,
     target: Tensor,
@@ -509,7 +509,7 @@ def lovasz_softmax_loss(
     return reduce(loss if per_image else loss[0], reduction, dtype)
 
 
-@fused(fast.lovasz_hinge, "logits")
+@fused(fast.lovasz_hinge, "logits", least=1 << 15)
 def lovasz_hinge_loss(
     logits: Tensor,
     target: Tensor,
