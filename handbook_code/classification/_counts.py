@@ -83,12 +83,11 @@ def rises(truth: Tensor) -> Tensor:
         truth = truth.double()
     wrong = torch.arange(size, dtype=truth.dtype, device=truth.device)
     size = truth.sum(-1, keepdim=True)
-    left = size - truth.cumsum(-1)
+    left = truth.cumsum(-1).neg_().add_(size)
     others = left + wrong
     # The difference of two Jaccard losses, without cancellation.
-    part = left / (others + 1)
-    rise = torch.lerp(part, torch.ones_like(size), truth)
-    rise = rise / (others + truth).clamp(min=1)
+    rise = left.div_(others + 1).lerp_(torch.ones_like(size), truth)
+    rise = rise.div_(others.add_(truth).clamp_(min=1))
     rise[..., :1] += size == 0  # the first of an empty set: all
     return rise
 

@@ -23,18 +23,17 @@ def lovasz_softmax(
     dtype, some, _ = widen(p.new_empty(0), t.new_empty(0))
     rows = len(p) if per_image else 1
     slope = some.new_empty(p.shape) if wanted[0] else None
+    y, error = some.new_empty(2, *p[:, 0].shape)
     each, present = [], []
     for label in range(p.shape[1]):
         if t.shape[1] == p.shape[1]:
-            y = t[:, label].to(some.dtype)
+            y.copy_(t[:, label])
         else:
-            y = torch.eq(t[:, 0], label, out=torch.empty_like(p[:, 0]))
-        error = p[:, label] - y
-        value, rise = _sorted(
-            error.abs().reshape(rows, -1), y.reshape(rows, -1)
-        )
+            torch.eq(t[:, 0], label, out=y)
+        torch.sub(p[:, label], y, out=error)
+        value, rise = _sorted(error.abs().view(rows, -1), y.view(rows, -1))
         each.append(value)
-        present.append(y.reshape(rows, -1).sum(-1) > 0)
+        present.append(y.view(rows, -1).sum(-1) > 0)
         if slope is not None:  # of ‖p − t‖, and rises are constants
             torch.mul(rise.view_as(error), error.sign_(), out=slope[:, label])
     each, present = torch.stack(each, -1), torch.stack(present, -1)
@@ -60,13 +59,14 @@ def lovasz_hinge(
     dtype, z, y = binary(logits, target)
     rows = len(z) if per_image else 1
     sign = 1 - 2 * y
-    error = (sign * z).add_(1).relu_()
-    loss, rise = _sorted(error.reshape(rows, -1), y.reshape(rows, -1))
+    error = (sign * z).add_(1).relu_().contiguous()
+    right = error <= 0
+    loss, rise = _sorted(error.view(rows, -1), y.reshape(rows, -1))
     loss = reduce(loss if per_image else loss[0], reduction, dtype)
     if not wanted[0]:
         return loss, (None,)
     # Of a hinge: the sign, and 0 where it is not passed.
-    slope = rise.view_as(z).mul_(sign).masked_fill_(error <= 0, 0)
+    slope = rise.view_as(z).mul_(sign).masked_fill_(right, 0)
     if reduction == "mean" and rows > 1:
         slope.div_(rows)
     return loss, (slope.view(logits.shape),)
@@ -75,9 +75,10 @@ def lovasz_hinge(
 def _sorted(errors: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
     """The sum of errors times rises, and the rises in the pixels' order."""
     order = _worst_first(errors)
-    rise = rises(truth.gather(-1, order)).to(errors.dtype)
-    rise = torch.empty_like(errors).scatter_(-1, order, rise)
-    return (errors * rise).sum(-1), rise
+    truth = truth.gather(-1, order)
+    rise = rises(truth).to(errors.dtype)
+    rise = truth.scatter_(-1, order, rise)
+    return errors.mul_(rise).sum(-1), rise
 
 
 def _worst_first(errors: Tensor) -> Tensor:

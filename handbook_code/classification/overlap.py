@@ -509,7 +509,7 @@ def lovasz_softmax_loss(
     return reduce(loss if per_image else loss[0], reduction, dtype)
 
 
-@fused(fast.lovasz_hinge, "logits", least=1 << 15)
+@fused(fast.lovasz_hinge, "logits", least=1 << 14)
 def lovasz_hinge_loss(
     logits: Tensor,
     target: Tensor,
