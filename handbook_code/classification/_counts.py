@@ -86,8 +86,9 @@ def rises(truth: Tensor) -> Tensor:
     left = truth.cumsum(-1).neg_().add_(size)
     others = left + wrong
     # The difference of two Jaccard losses, without cancellation.
-    rise = left.div_(others + 1).lerp_(torch.ones_like(size), truth)
-    rise = rise.div_(others.add_(truth).clamp_(min=1))
+    part = left.div_(others + 1)
+    rise = (1 - truth).mul_(part).add_(truth)
+    rise.div_(others.add_(truth).clamp(min=1))
     rise[..., :1] += size == 0  # the first of an empty set: all
     return rise
 
