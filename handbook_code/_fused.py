@@ -105,6 +105,23 @@ def fused(
     return decorate
 
 
+def may_pass(*tensors: Tensor, known: Tensor, least: int = 0) -> bool:
+    """Whether a pass is to be taken that knows the slope in one of them.
+
+    For what is no loss by itself, such as sums from which losses are made.
+    """
+    return (
+        not torch.compiler.is_compiling()
+        and not _by_formula.get()
+        and _only_autograd_watches(tensors)
+        and known.numel() >= least
+        and not (
+            torch.is_grad_enabled()
+            and any(t.requires_grad for t in tensors if t is not known)
+        )
+    )
+
+
 def _only_autograd_watches(tensors: Iterable[Tensor]) -> bool:
     return (
         # Inside torch.func: vmap, grad, jvp and their compositions.
@@ -171,9 +188,16 @@ def _is_one(pull: Tensor) -> bool:
     return (
         pull.dim() == 0
         and pull.device.type == "cpu"
-        and not torch._C._are_functorch_transforms_active()
-        and not torch._C._functorch.is_legacy_batchedtensor(pull)
+        and not is_batched(pull)
         and pull.item() == 1
+    )
+
+
+def is_batched(pull: Tensor) -> bool:
+    """Whether it stands for many, of which each wants its own gradient."""
+    return (
+        torch._C._are_functorch_transforms_active()
+        or torch._C._functorch.is_legacy_batchedtensor(pull)
     )
 
 

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from handbook_code._checks import check_positive
+from handbook_code._fused import may_pass
+from handbook_code.classification import _fast_distances as fast
 
 # So many sums at a time: what fits a processor's cache, or fills a card.
 BLOCK_ON_CPU, BLOCK_ELSEWHERE = 2**17, 2**24
@@ -53,6 +55,8 @@ def squared_to_other_side(
     """
     if not inside.numel():
         return inside.to(dtype)
+    if inside.is_cpu and may_pass(inside, known=inside):
+        return fast.squared_to_other_side(inside, size, dtype)
     image = inside.shape[inside.dim() - len(size) :]
     far = sum((s * n) ** 2 for s, n in zip(size, image, strict=True))
     squared = _along_last(torch.stack([~inside, inside]), size[-1], dtype)

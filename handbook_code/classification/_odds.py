@@ -12,7 +12,8 @@ from handbook_code._checks import (
     check_same_device,
     check_shape,
 )
-from handbook_code.classification._counts import masks, share
+from handbook_code.classification._counts import share
+from handbook_code.classification._masks import masks
 
 
 class Pixels(NamedTuple):

@@ -21,11 +21,12 @@ from handbook_code._checks import (
     check_same_device,
 )
 from handbook_code._reduce import reduce
-from handbook_code.classification._counts import masks, total
+from handbook_code.classification._counts import total
 from handbook_code.classification._distances import (
     pixel,
     squared_to_other_side,
 )
+from handbook_code.classification._masks import masks
 
 Spacing = float | Sequence[float] | None
 

@@ -14,14 +14,17 @@ from handbook_code._checks import (
     check_positive,
     check_unit_interval,
 )
+from handbook_code._fused import fused
 from handbook_code._reduce import reduce
+from handbook_code.classification import _fast_lovasz as fast
 from handbook_code.classification._counts import (
-    binary,
     counts,
-    masks,
+    rises,
     share,
-    total,
+    squared_errors,
+    squares,
 )
+from handbook_code.classification._masks import binary, masks
 
 
 def dice_loss(
@@ -71,13 +74,13 @@ def dice_loss(
     tensor(0.5000)
     """
     check_nonnegative(smooth=smooth)
-    dtype, p, t = masks(probs, target)
+    here = probs, target, per_image, per_class
     if squared:
-        wrong = total((p - t) ** 2, per_image, per_class)
-        areas = total(p**2 + t**2, per_image, per_class)
+        dtype, wrong, areas = squares(*here)
     else:
-        tp, fp, fn = counts(p, t, per_image, per_class)
-        wrong, areas = fp + fn, 2 * tp + fp + fn
+        dtype, tp, fp, fn = counts(*here)
+        wrong = fp + fn
+        areas = 2 * tp + wrong
     return reduce(share(wrong, areas + smooth), reduction, dtype)
 
 
@@ -124,8 +127,7 @@ def jaccard_loss(
     tensor(0.6667)
     """
     check_nonnegative(smooth=smooth)
-    dtype, p, t = masks(probs, target)
-    tp, fp, fn = counts(p, t, per_image, per_class)
+    dtype, tp, fp, fn = counts(probs, target, per_image, per_class)
     wrong = fp + fn
     return reduce(share(wrong, tp + wrong + smooth), reduction, dtype)
 
@@ -178,8 +180,7 @@ def tversky_loss(
     tensor(0.5000)
     """
     check_nonnegative(alpha=alpha, beta=beta, smooth=smooth)
-    dtype, p, t = masks(probs, target)
-    tp, fp, fn = counts(p, t, per_image, per_class)
+    dtype, tp, fp, fn = counts(probs, target, per_image, per_class)
     wrong = alpha * fp + beta * fn
     return reduce(share(wrong, tp + wrong + smooth), reduction, dtype)
 
@@ -237,8 +238,7 @@ def focal_tversky_loss(
     """
     check_nonnegative(alpha=alpha, beta=beta, smooth=smooth)
     check_positive(gamma=gamma)
-    dtype, p, t = masks(probs, target)
-    tp, fp, fn = counts(p, t, per_image, per_class)
+    dtype, tp, fp, fn = counts(probs, target, per_image, per_class)
     wrong = alpha * fp + beta * fn
     tversky = share(wrong, tp + wrong + smooth)
     # A root of zero would have an infinite slope. NaN stays NaN.
@@ -295,16 +295,12 @@ def sensitivity_specificity_loss(
     """
     check_unit_interval(w=w)
     check_nonnegative(smooth=smooth)
-    dtype, p, t = masks(probs, target)
-    error = (p - t) ** 2
-    parts = [
-        share(
-            total(error * of, per_image, per_class),
-            total(of, per_image, per_class) + smooth,
-        )
-        for of in (t, 1 - t)
-    ]
-    return reduce(w * parts[0] + (1 - w) * parts[1], reduction, dtype)
+    dtype, inside, outside, positives, negatives = squared_errors(
+        probs, target, per_image, per_class
+    )
+    hit = share(inside, positives + smooth)
+    miss = share(outside, negatives + smooth)
+    return reduce(w * hit + (1 - w) * miss, reduction, dtype)
 
 
 def generalized_dice_loss(
@@ -352,8 +348,8 @@ def generalized_dice_loss(
     tensor(0.2500)
     """
     check_nonnegative(smooth=smooth)
-    dtype, p, t = masks(probs, target)
-    loss = _generalized_dice(p, t, smooth, per_image)
+    dtype, *sums = counts(probs, target, per_image)
+    loss = _generalized_dice(*sums, smooth)
     return reduce(loss, reduction, dtype)
 
 
@@ -405,8 +401,7 @@ def asymmetric_similarity_loss(
     tensor(0.4444)
     """
     check_nonnegative(beta=beta, smooth=smooth)
-    dtype, p, t = masks(probs, target)
-    tp, fp, fn = counts(p, t, per_image, per_class)
+    dtype, tp, fp, fn = counts(probs, target, per_image, per_class)
     wrong = beta**2 * fn + fp
     whole = (1 + beta**2) * tp + wrong
     return reduce(share(wrong, whole + smooth), reduction, dtype)
@@ -455,11 +450,12 @@ def penalty_dice_loss(
     tensor(0.5385)
     """
     check_nonnegative(k=k, smooth=smooth)
-    dtype, p, t = masks(probs, target)
-    dice = _generalized_dice(p, t, smooth, per_image)
+    dtype, *sums = counts(probs, target, per_image)
+    dice = _generalized_dice(*sums, smooth)
     return reduce((1 + k) * dice / (1 + k * dice), reduction, dtype)
 
 
+@fused(fast.lovasz_softmax, "probs", least=1 << 15)
 def lovasz_softmax_loss(
     probs: Tensor,
     target: Tensor,
@@ -513,6 +509,7 @@ def lovasz_softmax_loss(
     return reduce(loss if per_image else loss[0], reduction, dtype)
 
 
+@fused(fast.lovasz_hinge, "logits", least=1 << 14)
 def lovasz_hinge_loss(
     logits: Tensor,
     target: Tensor,
@@ -561,9 +558,8 @@ def lovasz_hinge_loss(
 
 
 def _generalized_dice(
-    p: Tensor, t: Tensor, smooth: float, per_image: bool
+    tp: Tensor, fp: Tensor, fn: Tensor, smooth: float
 ) -> Tensor:
-    tp, fp, fn = counts(p, t, per_image)
     area = tp + fn
     # A soft mask of less has a weight that overflows.
     present = area > 1e-12
@@ -571,20 +567,12 @@ def _generalized_dice(
     most = torch.where(present, weight, 0).amax(-1, keepdim=True)
     weight = torch.where(present, weight, torch.where(most > 0, most, 1))
     wrong = (weight * (fp + fn)).sum(-1)
-    whole = (weight * (2 * tp + fp + fn)).sum(-1)
-    return share(wrong, whole + smooth)
+    right = (weight * tp).sum(-1)
+    return share(wrong, 2 * right + wrong + smooth)
 
 
 def _lovasz(errors: Tensor, truth: Tensor) -> Tensor:
     """Errors, worst first, times what each adds to the Jaccard loss."""
     errors, order = errors.sort(dim=-1, descending=True, stable=True)
-    # Beyond 2²⁴ pixels float32 cannot count.
-    truth = truth.gather(-1, order).double()
-    hit = truth.cumsum(-1)
-    left = truth.sum(-1, keepdim=True) - hit
-    union = left + torch.ones_like(truth).cumsum(-1)
-    before = union - 1 + truth
-    # The difference of two Jaccard losses, without cancellation.
-    rise = (truth + (1 - truth) * left / union) / before.clamp(min=1)
-    first = (before == 0).to(rise.dtype)  # the first of an empty set: all
-    return (errors * (rise + first).to(errors.dtype)).sum(-1)
+    rise = rises(truth.gather(-1, order))
+    return (errors * rise.to(errors.dtype)).sum(-1)
