@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from handbook_code._reduce import reduce, widen
+from handbook_code._reduce import reduce
 
 BLOCK = 1 << 16  # elements a thread: what its cache holds a few times over
 _by_formula = ContextVar("by_formula", default=False)
@@ -183,6 +183,8 @@ def elementwise(
     y: Tensor,
     reduction: str,
     wanted: bool,
+    *,
+    axes: int = 0,
 ) -> tuple[Tensor, Tensor | None]:
     """The pass of a loss that compares element with element, by blocks.
 
@@ -194,28 +196,31 @@ def elementwise(
         y: of the same shape.
         reduction: of the loss.
         wanted: whether the slope is.
+        axes: how many last axes an element has, such as the four numbers of
+            a box; a block is of shape (n, …).
     """
-    reduce(x.new_zeros(1), reduction, x.dtype)  # refuses an unknown one
-    dtype, one, _ = widen(x.new_empty(0), y.new_empty(0))
-    share = 1 / x.numel() if reduction == "mean" else 1
-    slope = one.new_empty(x.shape) if wanted else None
+    reduce(x.new_empty(0), reduction, x.dtype)  # refuses an unknown one
+    dtype = torch.promote_types(x.dtype, y.dtype)
+    wide = torch.promote_types(dtype, torch.float32)
+    shape = x.shape[: x.dim() - axes]
+    x, y = (t.reshape(-1, *t.shape[len(shape) :]) for t in (x, y))
+    share = 1 / len(x) if reduction == "mean" else 1
+    slope = torch.empty_like(x, dtype=wide) if wanted else None
+    rows = max(1, block(x) * len(x) // x.numel())
     values = []
-    rows = [x.reshape(-1), y.reshape(-1)]
-    parts = zip(*(row.split(block(row)) for row in rows), strict=True)
-    place = 0
-    for a, b in parts:
-        out = None
-        if slope is not None:
-            out = slope.view(-1)[place : place + len(a)]
-            place += len(a)
-        value = kernel(a.to(one.dtype), b.to(one.dtype), out)
-        if out is not None and share != 1:
+    for first in range(0, len(x), rows):
+        part = slice(first, first + rows)
+        out = slope[part] if wanted else None
+        value = kernel(x[part].to(wide), y[part].to(wide), out)
+        if wanted and share != 1:
             out.mul_(share)
         values.append(value if reduction == "none" else value.sum())
     if reduction == "none":
-        loss = torch.cat(values).view(x.shape)
+        loss = torch.cat(values).view(shape)
     else:
         loss = torch.stack(values).sum() * share
+    if wanted:
+        slope = slope.view(*shape, *slope.shape[1:])
     return loss.to(dtype), slope
 
 
