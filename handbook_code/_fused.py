@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from itertools import compress
+from itertools import compress, repeat
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from handbook_code._reduce import reduce
+from handbook_code._reduce import check_reduction
 
 BLOCK = 1 << 16  # elements a thread: what its cache holds a few times over
 _by_formula = ContextVar("by_formula", default=False)
@@ -199,29 +199,28 @@ def elementwise(
         axes: how many last axes an element has, such as the four numbers of
             a box; a block is of shape (n, …).
     """
-    reduce(x.new_empty(0), reduction, x.dtype)  # refuses an unknown one
+    check_reduction(reduction)
     dtype = torch.promote_types(x.dtype, y.dtype)
     wide = torch.promote_types(dtype, torch.float32)
-    shape = x.shape[: x.dim() - axes]
-    x, y = (t.reshape(-1, *t.shape[len(shape) :]) for t in (x, y))
+    shape, element = x.shape[: x.dim() - axes], x.shape[x.dim() - axes :]
+    x, y = x.reshape(-1, *element), y.reshape(-1, *element)
+    slope = x.new_empty(x.shape, dtype=wide) if wanted else None
     share = 1 / len(x) if reduction == "mean" else 1
-    slope = torch.empty_like(x, dtype=wide) if wanted else None
-    rows = max(1, block(x) * len(x) // x.numel())
+    # Kernels of elements that have axes keep more of what they compute.
+    rows = max(1, block(x) * len(x) // x.numel() // (1 + axes))
+    outs = slope.split(rows) if wanted else repeat(None)
     values = []
-    for first in range(0, len(x), rows):
-        part = slice(first, first + rows)
-        out = slope[part] if wanted else None
-        value = kernel(x[part].to(wide), y[part].to(wide), out)
+    for a, b, out in zip(x.split(rows), y.split(rows), outs, strict=False):
+        value = kernel(a.to(wide), b.to(wide), out)
         if wanted and share != 1:
             out.mul_(share)
         values.append(value if reduction == "none" else value.sum())
     if reduction == "none":
         loss = torch.cat(values).view(shape)
     else:
-        loss = torch.stack(values).sum() * share
-    if wanted:
-        slope = slope.view(*shape, *slope.shape[1:])
-    return loss.to(dtype), slope
+        loss = torch.stack(values).sum() if len(values) > 1 else values[0]
+        loss = loss * share
+    return loss.to(dtype), slope.view(*shape, *element) if wanted else None
 
 
 def block(x: Tensor) -> int:

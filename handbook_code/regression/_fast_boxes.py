@@ -19,21 +19,22 @@ from handbook_code.regression._geometry import check_boxes
 
 
 class Pair(NamedTuple):
+    apart: Tensor  # the corners of one box less those of the other, (2, 2, n)
     size: Tensor
     target_size: Tensor
     own: Tensor  # the size, or 0 where that is negative
     other: Tensor  # the same of the target
-    offset: Tensor  # of the centres
-    hull: Tensor  # sides of the smallest box around both, at least 0
+    hull: Tensor  # of the smallest box around both
+    hull_area: Tensor
     union: Tensor
     iou: Tensor
     same: Tensor
 
 
 class Slopes(NamedTuple):
+    corner: Tensor | float = 0.0  # in both corners, by the offset of centres
     size: Tensor | float = 0.0
     own: Tensor | float = 0.0
-    offset: Tensor | float = 0.0
     hull: Tensor | float = 0.0
     union: Tensor | float = 0.0
 
@@ -78,24 +79,25 @@ def _one_pass(
     check_boxes(input, target, form)
 
     def kernel(x: Tensor, y: Tensor, slope: Tensor | None) -> Tensor:
-        x, y = torch.stack(x.unbind(1)), torch.stack(y.unbind(1))
-        box, goal = _corners(x, form), _corners(y, form)
-        size, target_size = box[1] - box[0], goal[1] - goal[0]
-        first, last = apart = box - goal
-        hull = torch.maximum(box[1], goal[1])
-        hull.sub_(torch.minimum(box[0], goal[0])).clamp_(min=0)
-        shared = torch.minimum(box[1], goal[1])
-        shared.sub_(torch.maximum(box[0], goal[0]))
-        lit, own, other = (s.clamp(min=0) for s in (shared, size, target_size))
-        overlap = _area(lit)
-        union = (_area(own) + _area(other)).sub_(overlap)
+        both = torch.stack(x.unbind(1) + y.unbind(1)).view(2, 2, 2, -1)
+        same = _is(torch.eq, (both[0] - both[1]).abs_().sum((0, 1)))
+        both = _corners(both, form)
+        box, goal = both.unbind()
+        apart = box - goal
+        low_first, low_last = torch.minimum(box, goal).unbind()
+        high_first, high_last = torch.maximum(box, goal).unbind()
+        size, target_size = (both[:, 1] - both[:, 0]).unbind()
+        shared, hull = low_last - high_first, high_last - low_first
+        sides = torch.stack([shared, size, target_size, hull])
+        lengths = sides.clamp(min=0)
+        overlap, own, other, hull = _area(lengths, 1).unbind()
+        union = (own + other).sub_(overlap)
         none = _is(torch.eq, union)
         whole = union + none
-        same = _is(torch.eq, (x - y).abs_().sum(0))
         iou = (overlap / whole).addcmul_(same, none)
-        offset = (first + last).div_(2)
+        _, *measures = lengths.unbind()
         value, slopes = term(
-            Pair(size, target_size, own, other, offset, hull, union, iou, same)
+            Pair(apart, size, target_size, *measures, hull, union, iou, same)
         )
         if slope is not None:
             slopes = slopes()
@@ -103,17 +105,19 @@ def _one_pass(
             per_union = (1 - none).div_(whole)
             in_union = per_union * iou + slopes.union
             in_overlap = per_union.add_(in_union).neg_()
-            in_lit = lit.flip(0).mul_(in_overlap)
-            in_own = own.flip(0).mul_(in_union).add_(slopes.own)
-            in_shared = in_lit.mul_(_is(torch.ge, shared))
-            in_size = in_own.mul_(_is(torch.ge, size)).add_(slopes.size)
+            in_areas = torch.stack([in_overlap, in_union]).unsqueeze(1)
+            in_lengths = lengths[:2].flip(1).mul_(in_areas)
+            in_shared, in_size = in_lengths.unbind()
+            in_size.add_(slopes.own)
+            in_lengths.mul_(_is(torch.ge, sides[:2]))
             # The last corner b of the box and b′ of the goal give the hull
             # (b + b′ + ‖b − b′‖) / 2, and the overlap that with a minus.
             # At a tie both corners have half of the slope, as in autograd.
-            each = (slopes.hull + in_shared).div_(2).add_(in_size)
-            edge = apart.sign_().mul_((slopes.hull - in_shared).div_(2))
-            shift = slopes.offset / 2
-            _put(slope, edge[0] + (shift - each), edge[1] + (shift + each), form)
+            edge = apart.sign_().mul_(slopes.hull - in_shared)
+            each = in_size.add_(slopes.size)
+            each.add_(in_shared.add_(slopes.hull), alpha=0.5)
+            ends = torch.stack([slopes.corner - each, slopes.corner + each])
+            _put(slope, ends.add_(edge, alpha=0.5), form)
         return (1 - iou).add_(value)
 
     loss, slope = elementwise(
@@ -128,28 +132,27 @@ def _nothing(pair: Pair):
 
 def _emptiness(pair: Pair):
     """1 − U / C"""
-    hull = _area(pair.hull)
-    none = _is(torch.eq, hull)
-    whole = hull + none
+    none = _is(torch.eq, pair.hull_area)
+    whole = pair.hull_area + none
     filled = (pair.union / whole).addcmul_(pair.same, none)
 
     def slopes():
-        per_hull = (1 - none) / whole
+        per_hull = (1 - none).div_(whole)
         in_hull = pair.hull.flip(0).mul_(filled * per_hull)
-        return Slopes(hull=in_hull, union=-per_hull)
+        return Slopes(hull=in_hull, union=per_hull.neg_())
 
     return 1 - filled, slopes
 
 
 def _distance(pair: Pair):
     """ρ² / c²,  c² = W² + H²"""
+    offset = (pair.apart[0] + pair.apart[1]).div_(2)
     per_square = _inverse(_square(pair.hull))
-    value = _square(pair.offset).mul_(per_square)
+    value = _square(offset).mul_(per_square)
 
     def slopes():
-        twice = 2 * per_square
-        in_hull = pair.hull * (-value * twice)
-        return Slopes(offset=pair.offset * twice, hull=in_hull)
+        in_hull = pair.hull * (value * per_square).mul_(-2)
+        return Slopes(corner=offset.mul_(per_square), hull=in_hull)
 
     return value, slopes
 
@@ -159,12 +162,12 @@ def _aspect(pair: Pair):
     distance, slopes_of_distance = _distance(pair)
     turn = _angle(pair.other).sub_(_angle(pair.own))
     v = turn.square().mul_(4 / math.pi**2)
-    alpha = v / (1 - pair.iou + v).add_(_is(torch.eq, v))
+    alpha = (1 - pair.iou).add_(v).add_(_is(torch.eq, v)).reciprocal_().mul_(v)
 
     def slopes():
         in_angle = turn.mul_(alpha).mul_(-8 / math.pi**2)
-        in_own = pair.own.flip(0).mul_(in_angle * _inverse(_square(pair.own)))
-        in_own[1].neg_()
+        in_own = pair.own.flip(0)
+        in_own.mul_(in_angle.mul_(_inverse(_square(pair.own))))[1].neg_()
         return slopes_of_distance()._replace(own=in_own)
 
     return distance.addcmul(alpha, v), slopes
@@ -187,10 +190,11 @@ def _sides(pair: Pair):
 
 def _angle_and_shape(pair: Pair, theta: float):
     """(Δ + Ω) / 2"""
-    apart = pair.offset.abs()
+    offset = (pair.apart[0] + pair.apart[1]).div_(2)
+    apart = offset.abs()
     per_square, per_side = _inverse(_square(apart)), _inverse(pair.hull)
     # Δ = 2 − Σ exp(−γ ρ),  ρ = q²,  q = Δx / W,  γ = 2 − Λ
-    diagonal = 2 * _area(apart) * per_square
+    diagonal = 2 * _area(apart, 0) * per_square
     gamma = 2 - diagonal
     q = apart * per_side
     rho = q.square()
@@ -214,33 +218,33 @@ def _angle_and_shape(pair: Pair, theta: float):
         sign = more.sign()
         in_more = power * (1 - u) * per_longer * (theta / 2)
         return Slopes(
+            corner=offset.sign_().mul_(in_apart).div_(2),
             size=in_more * (sign - omega * (1 + sign) / 2),
-            offset=pair.offset.sign().mul_(in_apart),
             hull=in_hull,
         )
 
     return (power * u - near).sum(0).div_(2), slopes
 
 
-def _corners(box: Tensor, form: str) -> Tensor:
-    """First and last corners, of shape (2, 2, n)."""
-    box = box.view(2, 2, -1)
+def _corners(both: Tensor, form: str) -> Tensor:
+    """First and last corners of both boxes, of shape (2, 2, 2, n)."""
     if form == "xyxy":
-        return box
-    place, size = box
+        return both
+    place, size = both.unbind(1)
     if form == "xywh":
-        return torch.stack([place, place + size])
+        return torch.stack([place, place + size], dim=1)
     half = size / 2
-    return torch.stack([place - half, place + half])
+    return torch.stack([place - half, place + half], dim=1)
 
 
-def _put(slope: Tensor, first: Tensor, last: Tensor, form: str) -> None:
-    """Slopes in two corners as slopes in the four numbers of the form."""
-    place, rest = slope.t().view(2, 2, -1)
+def _put(slope: Tensor, corners: Tensor, form: str) -> None:
+    """Slopes in the corners as slopes in the four numbers of the form."""
+    columns = slope.t().view(2, 2, -1)
     if form == "xyxy":
-        place.copy_(first)
-        rest.copy_(last)
+        columns.copy_(corners)
         return
+    place, rest = columns
+    first, last = corners
     torch.add(first, last, out=place)
     if form == "xywh":
         rest.copy_(last)
@@ -255,8 +259,9 @@ def _angle(size: Tensor) -> Tensor:
     return torch.atan2(width + point, height + point)
 
 
-def _area(sides: Tensor) -> Tensor:
-    return sides[0] * sides[1]
+def _area(sides: Tensor, axis: int) -> Tensor:
+    width, height = sides.unbind(axis)
+    return width * height
 
 
 def _square(vector: Tensor) -> Tensor:
