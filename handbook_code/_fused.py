@@ -80,6 +80,9 @@ def fused(
             if torch.compiler.is_compiling() or _by_formula.get():
                 return formula(*args, **keywords)
             given = dict(zip(parameters, args, strict=False)) | keywords
+            x = given.get(first)
+            if isinstance(x, Tensor) and x.numel() < least:
+                return formula(*args, **keywords)
             tensors = {n: t for n, t in given.items() if isinstance(t, Tensor)}
             needy = {n for n, t in tensors.items() if t.requires_grad}
             if not torch.is_grad_enabled():
@@ -88,7 +91,6 @@ def fused(
                 not required <= given.keys() <= parameters.keys()
                 or not needy <= set(names)
                 or not _only_autograd_watches(tensors.values())
-                or (first in tensors and tensors[first].numel() < least)
                 or (when is not None and not when(*args, **keywords))
             ):
                 return formula(*args, **keywords)
@@ -190,10 +192,10 @@ def elementwise(
 
     Args:
         kernel: gives the losses of a block of x and y, in float32 or wider;
-            its last argument, if any, is of their shape, to be filled with
-            the slopes in x. It may not change x and y.
+            its last argument, if any, is of the shape of x, to be filled
+            with the slopes in x. It may not change x and y.
         x: what the loss is differentiated in, of any shape.
-        y: of the same shape.
+        y: of the same shape, but for the axes of an element.
         reduction: of the loss.
         wanted: whether the slope is.
         axes: how many last axes an element has, such as the four numbers of
@@ -202,21 +204,24 @@ def elementwise(
     check_reduction(reduction)
     dtype = torch.promote_types(x.dtype, y.dtype)
     wide = torch.promote_types(dtype, torch.float32)
-    shape, element = x.shape[: x.dim() - axes], x.shape[x.dim() - axes :]
-    x, y = x.reshape(-1, *element), y.reshape(-1, *element)
+    own = x.dim() - axes  # the axes of an element begin here
+    shape, element = x.shape[:own], x.shape[own:]
+    x, y = x.reshape(-1, *element), y.reshape(-1, *y.shape[own:])
     slope = x.new_empty(x.shape, dtype=wide) if wanted else None
-    share = 1 / len(x) if reduction == "mean" else 1
+    share = 1
     # Kernels of elements that have axes keep more of what they compute.
     rows = max(1, block(x) * len(x) // x.numel() // (1 + axes))
     outs = slope.split(rows) if wanted else repeat(None)
     values = []
     for a, b, out in zip(x.split(rows), y.split(rows), outs, strict=False):
         value = kernel(a.to(wide), b.to(wide), out)
+        if reduction == "mean":
+            share = len(value) / (value.numel() * len(x))
         if wanted and share != 1:
             out.mul_(share)
         values.append(value if reduction == "none" else value.sum())
     if reduction == "none":
-        loss = torch.cat(values).view(shape)
+        loss = torch.cat(values).view((*shape, *value.shape[1:]))
     else:
         loss = torch.stack(values).sum() if len(values) > 1 else values[0]
         loss = loss * share
