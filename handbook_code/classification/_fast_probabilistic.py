@@ -270,7 +270,7 @@ def _by_rows(
         pull = pull / total.where(total != 0, 1)
     slope = z.new_empty(z.shape) if wanted[0] else None
     each = torch.empty_like(share)
-    rows = max(1, block(z) // z.shape[1])
+    rows = max(1, 2 * block(z) // z.shape[1])  # little else is kept
     for first in range(0, len(z), rows):
         part = slice(first, first + rows)
         given = (x[part] for x in (z, t, counts, share, pull))
