@@ -43,9 +43,7 @@ def both_roads(loss, z, *target, **options):
     function = getattr(loss, "func", loss)
     keywords = getattr(loss, "keywords", {}) | options
     assert function.when is None or function.when(z, *target)
-    by_pass, slopes = function.one_pass(
-        z, *target, **keywords, wanted=(True,)
-    )
+    by_pass, slopes = function.one_pass(z, *target, **keywords, wanted=(True,))
     alone, none = function.one_pass(z, *target, **keywords, wanted=(False,))
     assert none == (None,)
     torch.testing.assert_close(alone, by_pass, equal_nan=True)
