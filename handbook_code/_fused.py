@@ -209,8 +209,7 @@ def elementwise(
     x, y = x.reshape(-1, *element), y.reshape(-1, *y.shape[own:])
     slope = x.new_empty(x.shape, dtype=wide) if wanted else None
     share = 1
-    # Kernels of elements that have axes keep more of what they compute.
-    rows = max(1, block(x) * len(x) // x.numel() // (1 + axes))
+    rows = max(1, block(x) * len(x) // x.numel())
     outs = slope.split(rows) if wanted else repeat(None)
     values = []
     for a, b, out in zip(x.split(rows), y.split(rows), outs, strict=False):

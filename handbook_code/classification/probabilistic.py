@@ -33,7 +33,7 @@ from handbook_code.classification._labels import (
 from handbook_code.classification._odds import hardest, pixels
 
 
-@fused(fast.cross_entropy, "logits", least=1 << 20, when=fast.is_of_rows)
+@fused(fast.cross_entropy, "logits", least=1 << 19, when=fast.is_of_rows)
 def cross_entropy_loss(
     logits: Tensor,
     target: Tensor,

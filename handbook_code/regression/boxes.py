@@ -16,7 +16,7 @@ from handbook_code.regression import _fast_boxes as fast
 from handbook_code.regression._geometry import Pair, area, measure, ratio
 
 
-@fused(fast.iou, "input")
+@fused(fast.iou, "input", least=1 << 12)
 def iou_loss(
     input: Tensor,
     target: Tensor,
@@ -59,7 +59,7 @@ def iou_loss(
     return reduce(1 - pair.iou, reduction, dtype)
 
 
-@fused(fast.giou, "input")
+@fused(fast.giou, "input", least=1 << 10)
 def giou_loss(
     input: Tensor,
     target: Tensor,
