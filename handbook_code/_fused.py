@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from itertools import compress
+from itertools import compress, repeat
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from handbook_code._reduce import reduce, widen
+from handbook_code._reduce import check_reduction
 
 BLOCK = 1 << 16  # elements a thread: what its cache holds a few times over
 _by_formula = ContextVar("by_formula", default=False)
@@ -80,6 +80,9 @@ def fused(
             if torch.compiler.is_compiling() or _by_formula.get():
                 return formula(*args, **keywords)
             given = dict(zip(parameters, args, strict=False)) | keywords
+            x = given.get(first)
+            if isinstance(x, Tensor) and x.numel() < least:
+                return formula(*args, **keywords)
             tensors = {n: t for n, t in given.items() if isinstance(t, Tensor)}
             needy = {n for n, t in tensors.items() if t.requires_grad}
             if not torch.is_grad_enabled():
@@ -88,7 +91,6 @@ def fused(
                 not required <= given.keys() <= parameters.keys()
                 or not needy <= set(names)
                 or not _only_autograd_watches(tensors.values())
-                or (first in tensors and tensors[first].numel() < least)
                 or (when is not None and not when(*args, **keywords))
             ):
                 return formula(*args, **keywords)
@@ -207,40 +209,46 @@ def elementwise(
     y: Tensor,
     reduction: str,
     wanted: bool,
+    *,
+    axes: int = 0,
 ) -> tuple[Tensor, Tensor | None]:
     """The pass of a loss that compares element with element, by blocks.
 
     Args:
         kernel: gives the losses of a block of x and y, in float32 or wider;
-            its last argument, if any, is of their shape, to be filled with
-            the slopes in x. It may not change x and y.
+            its last argument, if any, is of the shape of x, to be filled
+            with the slopes in x. It may not change x and y.
         x: what the loss is differentiated in, of any shape.
-        y: of the same shape.
+        y: of the same shape, but for the axes of an element.
         reduction: of the loss.
         wanted: whether the slope is.
+        axes: how many last axes an element has, such as the four numbers of
+            a box; a block is of shape (n, …).
     """
-    reduce(x.new_zeros(1), reduction, x.dtype)  # refuses an unknown one
-    dtype, one, _ = widen(x.new_empty(0), y.new_empty(0))
-    share = 1 / x.numel() if reduction == "mean" else 1
-    slope = one.new_empty(x.shape) if wanted else None
+    check_reduction(reduction)
+    dtype = torch.promote_types(x.dtype, y.dtype)
+    wide = torch.promote_types(dtype, torch.float32)
+    own = x.dim() - axes  # the axes of an element begin here
+    shape, element = x.shape[:own], x.shape[own:]
+    x, y = x.reshape(-1, *element), y.reshape(-1, *y.shape[own:])
+    slope = x.new_empty(x.shape, dtype=wide) if wanted else None
+    share = 1
+    rows = max(1, block(x) * len(x) // x.numel())
+    outs = slope.split(rows) if wanted else repeat(None)
     values = []
-    rows = [x.reshape(-1), y.reshape(-1)]
-    parts = zip(*(row.split(block(row)) for row in rows), strict=True)
-    place = 0
-    for a, b in parts:
-        out = None
-        if slope is not None:
-            out = slope.view(-1)[place : place + len(a)]
-            place += len(a)
-        value = kernel(a.to(one.dtype), b.to(one.dtype), out)
-        if out is not None and share != 1:
+    for a, b, out in zip(x.split(rows), y.split(rows), outs, strict=False):
+        value = kernel(a.to(wide), b.to(wide), out)
+        if reduction == "mean":
+            share = len(value) / (value.numel() * len(x))
+        if wanted and share != 1:
             out.mul_(share)
         values.append(value if reduction == "none" else value.sum())
     if reduction == "none":
-        loss = torch.cat(values).view(x.shape)
+        loss = torch.cat(values).view((*shape, *value.shape[1:]))
     else:
-        loss = torch.stack(values).sum() * share
-    return loss.to(dtype), slope
+        loss = torch.stack(values).sum() if len(values) > 1 else values[0]
+        loss = loss * share
+    return loss.to(dtype), slope.view(*shape, *element) if wanted else None
 
 
 def block(x: Tensor) -> int:

@@ -34,13 +34,18 @@ def reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
 
     The mean of no samples is zero, so that an empty batch has a gradient.
     """
+    check_reduction(reduction)
     match reduction:
         case "none":
             return loss.to(dtype)
         case "mean":
             return (loss.mean() if loss.numel() else loss.sum()).to(dtype)
-        case "sum":
+        case _:
             return loss.sum().to(dtype)
-    raise ValueError(
-        f"reduction: expected 'none', 'mean' or 'sum', got {reduction!r}"
-    )
+
+
+def check_reduction(reduction: str) -> None:
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(
+            f"reduction: expected 'none', 'mean' or 'sum', got {reduction!r}"
+        )

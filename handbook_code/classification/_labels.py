@@ -102,6 +102,18 @@ def shared_mean(
     return (each.sum() / total.where(total != 0, 1)).to(dtype)
 
 
+def counted(like: Tensor, mask: Tensor | None, name: str) -> Tensor:
+    """A mask of the shape of ``like``, which is called ``name``."""
+    if mask is None:
+        return torch.ones_like(like, dtype=torch.bool)
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        got = getattr(mask, "dtype", type(mask).__name__)
+        raise TypeError(f"mask: expected a boolean tensor, got {got}")
+    check_same_device(**{name: like, "mask": mask})
+    check_shape("mask", mask, f"the shape of {name}", like.shape)
+    return mask
+
+
 def _check_real(name: str, tensor: Tensor) -> None:
     if not isinstance(tensor, Tensor):
         raise TypeError(

@@ -17,7 +17,6 @@ from handbook_code._checks import (
     check_pair,
     check_positive,
     check_same_device,
-    check_shape,
     check_unit_interval,
 )
 from handbook_code._fused import fused
@@ -25,6 +24,7 @@ from handbook_code._reduce import reduce, widen
 from handbook_code.classification import _fast_probabilistic as fast
 from handbook_code.classification._labels import (
     binary,
+    counted,
     of_classes,
     of_one_class,
     shared_mean,
@@ -33,6 +33,7 @@ from handbook_code.classification._labels import (
 from handbook_code.classification._odds import hardest, pixels
 
 
+@fused(fast.cross_entropy, "logits", least=1 << 19, when=fast.is_of_rows)
 def cross_entropy_loss(
     logits: Tensor,
     target: Tensor,
@@ -104,7 +105,7 @@ def cross_entropy_loss(
     return reduce(-terms.sum(dim=1), reduction, dtype)
 
 
-@fused(fast.focal, "logits", least=1 << 14)
+@fused(fast.focal, "logits", least=1 << 15)
 def focal_loss(
     logits: Tensor,
     target: Tensor,
@@ -157,6 +158,7 @@ def focal_loss(
     return reduce(each, reduction, dtype)
 
 
+@fused(fast.softmax_focal, "logits", least=1 << 13, when=fast.is_of_rows)
 def softmax_focal_loss(
     logits: Tensor,
     target: Tensor,
@@ -203,6 +205,7 @@ def softmax_focal_loss(
     return shared_mean(share * _focal(u, gamma), share, reduction, dtype)
 
 
+@fused(fast.ghm, "logits", least=1 << 12)
 def ghm_loss(
     logits: Tensor,
     target: Tensor,
@@ -291,7 +294,7 @@ def ghm_regression_loss(
     check_positive(mu=mu)
     check_pair(input=input, target=target)
     dtype, x, y = widen(input, target)
-    counts = _counts(x, mask, "input")
+    counts = counted(x, mask, "input")
     r = (x - y).where(counts, 0)
     length = torch.hypot(r, r.new_tensor(mu))
     place, histogram = _histogram(r.abs() / length, counts, bins)
@@ -354,6 +357,7 @@ class GHM(nn.Module):
         return f"bins={self.bins}, momentum={self.momentum}"
 
 
+@fused(fast.poly1, "logits", least=1 << 13, when=fast.is_of_rows)
 def poly1_loss(
     logits: Tensor,
     target: Tensor,
@@ -604,21 +608,10 @@ def _surprises(
 ) -> tuple[torch.dtype, Tensor, Tensor, Tensor]:
     """Cross-entropies, the sizes of their slopes, and which of them count."""
     dtype, z, y = binary(logits, target)
-    counts = _counts(z, mask, "logits")
+    counts = counted(z, mask, "logits")
     z, y = z.where(counts, 0), y.where(counts, 0)
     each = F.binary_cross_entropy_with_logits(z, y, reduction="none")
     return dtype, each, (z.sigmoid() - y).abs(), counts
-
-
-def _counts(like: Tensor, mask: Tensor | None, name: str) -> Tensor:
-    if mask is None:
-        return torch.ones_like(like, dtype=torch.bool)
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
-        got = getattr(mask, "dtype", type(mask).__name__)
-        raise TypeError(f"mask: expected a boolean tensor, got {got}")
-    check_same_device(**{name: like, "mask": mask})
-    check_shape("mask", mask, f"the shape of {name}", like.shape)
-    return mask
 
 
 def _histogram(

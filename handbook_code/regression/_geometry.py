@@ -31,13 +31,7 @@ def measure(
     input: Tensor, target: Tensor, form: str
 ) -> tuple[torch.dtype, Pair]:
     """Check and measure. What is inverted has no area, NaN stays NaN."""
-    if form not in tuple(MEANINGS):
-        raise ValueError(
-            f"form: expected 'xyxy', 'xywh' or 'cxcywh', got {form!r}"
-        )
-    check_pair(input=input)
-    check_shape("input", input, MEANINGS[form], (*input.shape[:-1], 4))
-    check_pair(input=input, target=target)
+    check_boxes(input, target, form)
     dtype, box, goal = widen(input, target)
     (first, last), (start, end) = corners(box, form), corners(goal, form)
     hull = torch.maximum(last, end) - torch.minimum(first, start)
@@ -54,6 +48,16 @@ def measure(
         iou=ratio(overlap, union, same),
         same=same,
     )
+
+
+def check_boxes(input: Tensor, target: Tensor, form: str) -> None:
+    if form not in tuple(MEANINGS):
+        raise ValueError(
+            f"form: expected 'xyxy', 'xywh' or 'cxcywh', got {form!r}"
+        )
+    check_pair(input=input)
+    check_shape("input", input, MEANINGS[form], (*input.shape[:-1], 4))
+    check_pair(input=input, target=target)
 
 
 def corners(box: Tensor, form: str) -> tuple[Tensor, Tensor]:

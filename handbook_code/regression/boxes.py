@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 
 from handbook_code._checks import check_at_least
+from handbook_code._fused import fused
 from handbook_code._reduce import reduce
+from handbook_code.regression import _fast_boxes as fast
 from handbook_code.regression._geometry import Pair, area, measure, ratio
 
 
+@fused(fast.iou, "input", least=1 << 12)
 def iou_loss(
     input: Tensor,
     target: Tensor,
@@ -56,6 +59,7 @@ def iou_loss(
     return reduce(1 - pair.iou, reduction, dtype)
 
 
+@fused(fast.giou, "input", least=1 << 10)
 def giou_loss(
     input: Tensor,
     target: Tensor,
@@ -100,6 +104,7 @@ def giou_loss(
     return reduce((1 - pair.iou) + (1 - filled), reduction, dtype)
 
 
+@fused(fast.diou, "input")
 def diou_loss(
     input: Tensor,
     target: Tensor,
@@ -141,6 +146,7 @@ def diou_loss(
     return reduce(1 - pair.iou + _distance(pair), reduction, dtype)
 
 
+@fused(fast.ciou, "input")
 def ciou_loss(
     input: Tensor,
     target: Tensor,
@@ -189,6 +195,7 @@ def ciou_loss(
     return reduce(loss, reduction, dtype)
 
 
+@fused(fast.eiou, "input")
 def eiou_loss(
     input: Tensor,
     target: Tensor,
@@ -233,6 +240,7 @@ def eiou_loss(
     return reduce(loss, reduction, dtype)
 
 
+@fused(fast.siou, "input")
 def siou_loss(
     input: Tensor,
     target: Tensor,

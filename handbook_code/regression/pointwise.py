@@ -1,23 +1,20 @@
 """Losses of one residual, r = input − target."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from handbook_code._checks import (
-    check_floating,
-    check_inside_unit_interval,
-    check_pair,
-    check_positive,
-    check_same_device,
-    check_shape,
-)
-from handbook_code._reduce import reduce, widen
+from handbook_code._checks import check_pair, check_positive
+from handbook_code._fused import fused
+from handbook_code._reduce import check_reduction, reduce, widen
+from handbook_code.regression import _fast_pointwise as fast
+from handbook_code.regression._quantiles import beside_quantiles
 
 
+@fused(fast.mae, "input", least=1 << 17)
 def mae_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean"
 ) -> Tensor:
@@ -46,9 +43,10 @@ def mae_loss(
     """
     check_pair(input=input, target=target)
     dtype, x, y = widen(input, target)
-    return reduce(F.l1_loss(x, y, reduction="none"), reduction, dtype)
+    return _torch_s(F.l1_loss, x, y, reduction, dtype)
 
 
+@fused(fast.mse, "input", least=1 << 19)
 def mse_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean"
 ) -> Tensor:
@@ -76,6 +74,7 @@ def mse_loss(
     """
     check_pair(input=input, target=target)
     dtype, x, y = widen(input, target)
+    # Torch's own mean has no forward derivative of its gradient.
     return reduce(F.mse_loss(x, y, reduction="none"), reduction, dtype)
 
 
@@ -142,6 +141,7 @@ def rmsle_loss(input: Tensor, target: Tensor) -> Tensor:
     return _root_mean_square(r).to(dtype)
 
 
+@fused(fast.log_cosh, "input", least=1 << 9)
 def log_cosh_loss(
     input: Tensor,
     target: Tensor,
@@ -188,6 +188,7 @@ def log_cosh_loss(
     return reduce(loss, reduction, dtype)
 
 
+@fused(fast.huber, "input", least=1 << 21)
 def huber_loss(
     input: Tensor,
     target: Tensor,
@@ -225,10 +226,10 @@ def huber_loss(
     check_pair(input=input, target=target)
     check_positive(delta=delta)
     dtype, x, y = widen(input, target)
-    loss = F.huber_loss(x, y, delta=delta, reduction="none")
-    return reduce(loss, reduction, dtype)
+    return _torch_s(F.huber_loss, x, y, reduction, dtype, delta=delta)
 
 
+@fused(fast.quantile, "input", least=1 << 13)
 def quantile_loss(
     input: Tensor,
     target: Tensor,
@@ -266,23 +267,26 @@ def quantile_loss(
     >>> quantile_loss(above, torch.tensor([10.0]), quantile=0.9)
     tensor(0.3000)
     """
-    if isinstance(quantile, Sequence):
-        check_floating(input=input, target=target)
-        check_same_device(input=input, target=target)
-        if not quantile:
-            raise ValueError("quantile: expected at least one, got none")
-        for number in quantile:
-            check_inside_unit_interval(quantile=number)
-        shape = (*target.shape, len(quantile))
-        check_shape("input", input, "one entry per quantile", shape)
-        target = target.unsqueeze(-1)
-    else:
-        check_pair(input=input, target=target)
-        check_inside_unit_interval(quantile=quantile)
+    target = beside_quantiles(input, target, quantile)
     dtype, x, y = widen(input, target)
     tau = torch.as_tensor(quantile, dtype=x.dtype, device=x.device)
     r = x - y
     return reduce(torch.maximum(-tau * r, (1 - tau) * r), reduction, dtype)
+
+
+def _torch_s(
+    loss: Callable[..., Tensor],
+    x: Tensor,
+    y: Tensor,
+    reduction: str,
+    dtype: torch.dtype,
+    **options: float,
+) -> Tensor:
+    """Torch's own loss. Its mean of nothing is NaN, and ours is 0."""
+    check_reduction(reduction)
+    if reduction == "mean" and not x.numel():
+        reduction = "sum"
+    return loss(x, y, reduction=reduction, **options).to(dtype)
 
 
 def _root_mean_square(r: Tensor) -> Tensor:

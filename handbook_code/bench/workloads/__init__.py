@@ -10,7 +10,13 @@ from importlib import import_module
 from torch import Generator, Tensor
 
 Loss = Callable[..., Tensor]
-TOPICS = ("probabilistic", "overlap", "boundary")
+TOPICS = (
+    "pointwise",
+    "boxes",
+    "probabilistic",
+    "overlap",
+    "boundary",
+)
 
 
 @dataclass(frozen=True)
