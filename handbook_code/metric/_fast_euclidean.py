@@ -12,11 +12,6 @@ from handbook_code.metric._line_up import line_up
 from handbook_code.metric._rows import check_candidates, check_rows
 
 
-def reduced(*args, reduction: str = "mean", **keywords) -> bool:
-    """A value for each query depends on all positives."""
-    return isinstance(reduction, str) and reduction != "none"
-
-
 def info_nce(
     query: Tensor,
     positive: Tensor,

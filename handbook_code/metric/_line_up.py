@@ -12,6 +12,11 @@ from handbook_code._reduce import no_autocast
 TILE = 1 << 10  # columns that stay in the cache from one step to the next
 
 
+def reduced(*args, reduction: str = "mean", **keywords) -> bool:
+    """Whether there is one value: each row's depends on all candidates."""
+    return isinstance(reduction, str) and reduction != "none"
+
+
 def line_up(
     x: Tensor,
     candidates: Tensor,
@@ -33,7 +38,7 @@ def line_up(
         own: o, (N, 1).
         place: of each row's own among the candidates, (N, 1); None, if it
             is not among them.
-        scale: γ, (K,); None for ones.
+        scale: γ, (K, 1); None for ones.
         wanted: whether the last two results are.
 
     Returns:
@@ -55,14 +60,14 @@ def line_up(
             for at, tile in tiles:
                 torch.mm(x[some], candidates[at].T, out=tile)
                 if scale is not None:
-                    tile.mul_(scale[at])
+                    tile.mul_(scale[at].T)
             if place is not None:
                 e.scatter_(1, place[some], -math.inf)
             top = e.amax(1, keepdim=True)
             shift = top.masked_fill(top.isinf(), 0)
             total = torch.zeros_like(top)
             for _, tile in tiles:
-                # What is smaller than exp(-80) would be slow.
+                # Smaller than exp(-87), numbers are 200 times as slow.
                 tile.sub_(shift).clamp_(min=-80).exp_()
                 total += tile.sum(1, keepdim=True)
             if place is not None:
@@ -77,7 +82,7 @@ def line_up(
                     in_c[at].addmm_(tile.T, weighted, beta=min(i, 1))
                 if in_x is not None:
                     if scale is not None:
-                        tile.mul_(scale[at])
+                        tile.mul_(scale[at].T)
                     first = at.start == 0
                     in_x[some].addmm_(tile, candidates[at], beta=1 - first)
             if in_x is not None:
