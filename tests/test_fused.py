@@ -1,7 +1,6 @@
 """The two roads of a loss are one loss, and each is taken where it should."""
 
 import inspect
-from functools import partial
 
 import pytest
 import torch
@@ -77,13 +76,20 @@ def test_they_agree_in_lower_precision(loss, dtype, blocks, generator):
     ]
     if not fits(loss, arguments):
         pytest.skip("the pass is not for this")
-    (value, *slopes), (right, *slopes_right) = both(loss, arguments)
-    assert value.dtype == dtype
+    actual, rounded = both(loss, arguments)
+    assert actual[0].dtype == dtype
+    wide = [a.double() if a.is_floating_point() else a for a in arguments]
+    _, exact = both(loss, wide)
     tolerance = 4 * torch.finfo(dtype).eps
-    close = partial(torch.testing.assert_close, rtol=tolerance, atol=tolerance)
-    close(value, right)
-    for slope, expected in zip(slopes, slopes_right, strict=True):
-        close(slope.to(dtype), expected)
+    for ours, formula, right in zip(actual, rounded, exact, strict=True):
+        # Where the formula has few digits, so may the pass.
+        gap = (formula - right).abs().max().item()
+        torch.testing.assert_close(
+            ours.to(dtype).double(),
+            right.double(),
+            rtol=tolerance,
+            atol=tolerance + 64 * gap,
+        )
 
 
 @pytest.fixture

@@ -8,16 +8,13 @@ not. Nothing depends on a tensor's value: no synchronisation, one graph,
 import torch
 from torch import Tensor
 
-from handbook_code._checks import (
-    check_count,
-    check_floating,
-    check_positive,
-    check_same_device,
-    check_shape,
-)
-from handbook_code._reduce import no_autocast, widen
+from handbook_code._fused import fused
+from handbook_code._reduce import no_autocast
+from handbook_code.generative import _fast_transport as fast
+from handbook_code.generative._clouds import check_clouds
 
 
+@fused(fast.entropic, "x", "y", "a", "b", when=fast.of_points)
 def entropic_transport(
     x: Tensor,
     y: Tensor,
@@ -125,6 +122,7 @@ def transport_plan(
     return _plan(*problem, epsilon, iterations).to(dtype)
 
 
+@fused(fast.divergence, "x", "y", "a", "b")
 def sinkhorn_divergence(
     x: Tensor,
     y: Tensor,
@@ -286,42 +284,7 @@ def _problem(
     iterations: int,
 ) -> tuple[torch.dtype, Tensor, Tensor, Tensor]:
     """The checked arguments as dtype, C, a and b."""
-    check_positive(epsilon=epsilon)
-    check_count(iterations=iterations)
-    check_floating(x=x, y=y)
-    check_same_device(x=x, y=y)
-    if x.dim() != 2:
-        raise ValueError(
-            f"x: expected one point a row, (N, D), got {tuple(x.shape)}"
-        )
-    if y.dim() != 2 or y.shape[1] != x.shape[1]:
-        raise ValueError(
-            f"y: expected points like those of x, (M, {x.shape[1]}), "
-            f"got {tuple(y.shape)}"
-        )
-    if cost is not None:
-        check_floating(cost=cost)
-        check_same_device(x=x, cost=cost)
-        shape = (len(x), len(y))
-        check_shape("cost", cost, "a cost for each pair", shape)
-    dtype, wide_x, wide_y, *rest = widen(
-        x, y, *(t for t in (a, b, cost) if isinstance(t, Tensor))
+    dtype, x, y, a, b, cost = check_clouds(
+        x, y, epsilon, a, b, cost, iterations
     )
-    C = _squares(wide_x, wide_y) if cost is None else rest[-1]
-    return (
-        dtype,
-        C,
-        _weights("a", a, "x", wide_x),
-        _weights("b", b, "y", wide_y),
-    )
-
-
-def _weights(name: str, given: Tensor | None, of: str, x: Tensor) -> Tensor:
-    """Of sum 1, or uniform."""
-    if given is None:
-        return x.new_ones(len(x)) / max(len(x), 1)
-    check_floating(**{name: given})
-    check_same_device(**{of: x, name: given})
-    check_shape(name, given, f"a weight for each point of {of}", (len(x),))
-    weights = given.to(x.dtype)
-    return weights / weights.sum()
+    return dtype, _squares(x, y) if cost is None else cost, a, b

@@ -15,3 +15,13 @@ def directions(x: Tensor) -> Tensor:
     scaled = x / torch.where(largest > 0, largest, 1)
     squared = (scaled * scaled).sum(dim=-1, keepdim=True)
     return scaled / torch.where(squared > 0, squared, 1).sqrt()
+
+
+def pull_back(slope: Tensor, x: Tensor, u: Tensor) -> Tensor:
+    """The slope in x, in place, of what has this one in its directions u.
+
+    u = x / ‖x‖,  du = (dx − u (u·dx)) / ‖x‖, and dx where x is zero
+    """
+    length = (x * u).sum(dim=-1, keepdim=True)
+    slope.addcmul_(u, (slope * u).sum(dim=-1, keepdim=True), value=-1)
+    return slope.div_(length.masked_fill_(length == 0, 1))

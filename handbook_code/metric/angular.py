@@ -14,18 +14,24 @@ from torch import Tensor, nn
 
 from handbook_code._checks import (
     check_count,
-    check_floating,
-    check_indices,
     check_nonnegative,
     check_positive,
-    check_same_device,
-    check_shape,
     check_unit_interval,
 )
+from handbook_code._fused import fused
 from handbook_code._reduce import no_autocast, reduce, widen
+from handbook_code.metric import _fast_angular as fast
+from handbook_code.metric._classes import (
+    check_classes,
+    check_radians,
+    moments,
+    usual,
+)
 from handbook_code.metric._directions import directions
+from handbook_code.metric._line_up import reduced
 
 
+@fused(fast.sphereface, "embeddings", "centers", when=reduced)
 def sphereface_loss(
     embeddings: Tensor,
     centers: Tensor,
@@ -83,6 +89,7 @@ def sphereface_loss(
     return reduce(_cross_entropy(_products(x, w), target, t), reduction, dtype)
 
 
+@fused(fast.cosface, "embeddings", "centers", when=reduced)
 def cosface_loss(
     embeddings: Tensor,
     centers: Tensor,
@@ -136,6 +143,7 @@ def cosface_loss(
     return reduce(loss, reduction, dtype)
 
 
+@fused(fast.arcface, "embeddings", "centers", when=reduced)
 def arcface_loss(
     embeddings: Tensor,
     centers: Tensor,
@@ -182,7 +190,7 @@ def arcface_loss(
     tensor(0.7902)
     """
     check_positive(s=s)
-    _check_radians(m)
+    check_radians(m)
     dtype, x, w, t = _check(embeddings, centers, labels)
     u = directions(x)
     angle = _angle(u, w.index_select(0, t)) + m
@@ -192,6 +200,7 @@ def arcface_loss(
     return reduce(loss, reduction, dtype)
 
 
+@fused(fast.adaface, "embeddings", "centers", when=reduced)
 def adaface_loss(
     embeddings: Tensor,
     centers: Tensor,
@@ -252,11 +261,11 @@ def adaface_loss(
     """
     check_positive(s=s)
     check_nonnegative(h=h)
-    _check_radians(m)
+    check_radians(m)
     dtype, x, w, t = _check(embeddings, centers, labels)
     u = directions(x)
     lengths = (x * u).sum(dim=-1).detach()
-    mean, std = _usual(lengths, norm_mean=norm_mean, norm_std=norm_std)
+    mean, std = usual(lengths, norm_mean=norm_mean, norm_std=norm_std)
     z = (h * (lengths - mean) / std).clamp(-1, 1)
     angle = (_angle(u, w.index_select(0, t)) - m * z).clamp(0, math.pi)
     target = angle.cos() - (m * z + m)
@@ -397,7 +406,7 @@ class AdaFace(_Centers):
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         _check(embeddings, self.centers, labels)
         _, x = widen(embeddings.detach())
-        batch = torch.stack(_moments((x * directions(x)).sum(dim=-1)))
+        batch = torch.stack(moments((x * directions(x)).sum(dim=-1)))
         known = torch.stack([self.norm_mean, self.norm_std])
         known = torch.where(known.isnan(), batch, known)
         if self.training and len(embeddings) > 1:
@@ -413,29 +422,8 @@ def _check(
     embeddings: Tensor, centers: Tensor, labels: Tensor
 ) -> tuple[torch.dtype, Tensor, Tensor, Tensor]:
     """Embeddings as they are, directions of centers, labels to index with."""
-    check_floating(embeddings=embeddings, centers=centers)
-    if embeddings.dim() != 2:
-        raise ValueError(
-            f"embeddings: expected (N, D), got {tuple(embeddings.shape)}"
-        )
-    if centers.shape[1:] != embeddings.shape[1:]:
-        raise ValueError(
-            f"centers: expected one row for each class, of the length of "
-            f"embeddings, (K, {embeddings.shape[1]}), "
-            f"got {tuple(centers.shape)}"
-        )
-    check_indices(
-        "labels", labels, "one class for each embedding", embeddings.shape[:1]
-    )
-    check_same_device(embeddings=embeddings, centers=centers, labels=labels)
-    dtype, x, w = widen(embeddings, centers)
-    return dtype, x, directions(w), labels.long()
-
-
-def _check_radians(m: float) -> None:
-    check_nonnegative(m=m)
-    if m >= math.pi:
-        raise ValueError(f"m: expected radians below π, got {m}")
+    dtype, x, w, t = check_classes(embeddings, centers, labels)
+    return dtype, x, directions(w), t
 
 
 def _products(x: Tensor, w: Tensor) -> Tensor:
@@ -463,32 +451,3 @@ def _cross_entropy(logits: Tensor, target: Tensor, t: Tensor) -> Tensor:
     """With another logit for the class itself."""
     logits = logits.scatter(1, t[:, None], target[:, None])
     return F.cross_entropy(logits, t, reduction="none")
-
-
-def _moments(lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation; 0, not NaN, of too few."""
-    mean = lengths.sum() / max(len(lengths), 1)
-    squares = ((lengths - mean) ** 2).sum()
-    return mean, (squares / max(len(lengths) - 1, 1)).sqrt()
-
-
-def _usual(
-    lengths: Tensor, **given: float | Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Mean and deviation, those given before those of the batch."""
-    known = []
-    for (name, value), own in zip(
-        given.items(), _moments(lengths), strict=True
-    ):
-        if isinstance(value, Tensor):
-            check_floating(**{name: value})
-            check_shape(name, value, "one number", ())
-            check_same_device(embeddings=lengths, **{name: value})
-            own = value.detach().to(own.dtype)
-        elif value is not None:
-            check_nonnegative(**{name: value})
-            own = torch.full_like(own, value)
-        known.append(own)
-    mean, std = known
-    tiny = torch.finfo(lengths.dtype).tiny
-    return mean, std.maximum(mean / 1000).clamp(min=tiny)

@@ -7,15 +7,17 @@ import torch
 from torch import Tensor
 
 from handbook_code._checks import (
-    check_floating,
     check_nonnegative,
-    check_pair,
     check_positive,
     check_same_device,
     check_shape,
 )
+from handbook_code._fused import fused
 from handbook_code._reduce import no_autocast, reduce, widen
+from handbook_code.metric import _fast_euclidean as fast
 from handbook_code.metric._directions import directions
+from handbook_code.metric._line_up import reduced
+from handbook_code.metric._rows import check_candidates, check_rows
 
 
 def contrastive_loss(
@@ -60,7 +62,7 @@ def contrastive_loss(
     tensor([0.5000, 0.5000, 0.5000])
     """
     check_nonnegative(margin=margin)
-    _check_rows(x1=x1, x2=x2)
+    check_rows(x1=x1, x2=x2)
     _check_labels(same, x1)
     dtype, x1, x2 = widen(x1, x2)
     y = same.to(x1.dtype)
@@ -113,7 +115,7 @@ def triplet_loss(
     (tensor(0.), tensor(3.2000))
     """
     check_nonnegative(margin=margin)
-    _check_rows(anchor=anchor, positive=positive, negative=negative)
+    check_rows(anchor=anchor, positive=positive, negative=negative)
     dtype, a, p, n = widen(anchor, positive, negative)
     if squared:
         # Far out, a difference of two squares would lose all its digits.
@@ -123,6 +125,7 @@ def triplet_loss(
     return reduce((gap + margin).relu(), reduction, dtype)
 
 
+@fused(fast.info_nce, "query", "positive", "negatives", when=reduced)
 def info_nce_loss(
     query: Tensor,
     positive: Tensor,
@@ -169,12 +172,12 @@ def info_nce_loss(
     tensor(0.3133)
     """
     check_positive(temperature=temperature)
-    _check_rows(query=query, positive=positive)
+    check_rows(query=query, positive=positive)
     if negatives is None:
         dtype, q, p = widen(query, positive)
         others = p
     else:
-        _check_candidates(negatives, query)
+        check_candidates(negatives, query)
         dtype, q, p, others = widen(query, positive, negatives)
     if normalize:
         q, p, others = directions(q), directions(p), directions(others)
@@ -195,16 +198,6 @@ def _length(x: Tensor) -> Tensor:
     return (x * directions(x)).sum(-1)
 
 
-def _check_rows(**tensors: Tensor) -> None:
-    check_pair(**tensors)
-    name, first = next(iter(tensors.items()))
-    if first.dim() != 2:
-        raise ValueError(
-            f"{name}: expected one embedding a row, (N, D), "
-            f"got {tuple(first.shape)}"
-        )
-
-
 def _check_labels(same: Tensor, x1: Tensor) -> None:
     if not isinstance(same, Tensor):
         got = type(same).__name__
@@ -216,13 +209,3 @@ def _check_labels(same: Tensor, x1: Tensor) -> None:
     check_same_device(x1=x1, same=same)
     meaning = f"a label for each row of {tuple(x1.shape)}"
     check_shape("same", same, meaning, x1.shape[:1])
-
-
-def _check_candidates(negatives: Tensor, query: Tensor) -> None:
-    check_floating(negatives=negatives)
-    check_same_device(query=query, negatives=negatives)
-    if negatives.dim() != 2 or negatives.shape[1] != query.shape[1]:
-        raise ValueError(
-            f"negatives: expected rows like those of query, "
-            f"(M, {query.shape[1]}), got {tuple(negatives.shape)}"
-        )

@@ -16,6 +16,9 @@ TOPICS = (
     "probabilistic",
     "overlap",
     "boundary",
+    "euclidean",
+    "angular",
+    "transport",
 )
 
 

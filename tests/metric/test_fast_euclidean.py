@@ -1,0 +1,195 @@
+"""InfoNCE by blocks: the formula's value and slopes, and no large tensor."""
+
+import math
+from functools import partial
+
+import pytest
+import torch
+
+from handbook_code import _fused, formulas_only, info_nce_loss
+from handbook_code.metric import _line_up
+
+BLOCKS = {"one block": (1 << 16, 1 << 10), "rows": (11, 64), "tiles": (35, 7)}
+
+
+@pytest.fixture(params=BLOCKS, autouse=True)
+def blocks(request, monkeypatch):
+    elements, columns = BLOCKS[request.param]
+    monkeypatch.setattr(_fused, "BLOCK", elements)
+    monkeypatch.setattr(_line_up, "TILE", columns)
+
+
+def with_slopes(loss, tensors):
+    tensors = [t.detach().requires_grad_() for t in tensors]
+    value = loss(*tensors)
+    return value.detach(), *torch.autograd.grad(value, tensors)
+
+
+def both_roads(tensors, **options):
+    loss = partial(info_nce_loss, **options)
+    return with_slopes(loss, tensors), with_slopes(
+        formulas_only()(loss), tensors
+    )
+
+
+def same(tensors, tolerance=None, **options):
+    given = {} if tolerance is None else dict(rtol=tolerance, atol=tolerance)
+    actual, expected = both_roads(tensors, **options)
+    torch.testing.assert_close(actual, expected, **given)
+
+
+@pytest.mark.parametrize("others", [None, 1, 23])
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("temperature", [0.01, 0.5, 3.0])
+def test_it_is_the_formula(rows, others, normalize, reduction, temperature):
+    tensors = list(rows[:2]) if others is None else [*rows]
+    tensors[2:] = [n[:others] for n in tensors[2:]]
+    options = {"normalize": normalize, "reduction": reduction}
+    same(tensors, temperature=temperature, **options)
+    single = [(3 * x).float() for x in tensors]
+    same(single, 1e-4, temperature=max(temperature, 0.5), **options)
+
+
+@pytest.mark.parametrize("moved", ["query", "positive", "negatives"])
+def test_a_slope_is_that_in_what_needs_one(rows, moved):
+    named = dict(zip(("query", "positive", "negatives"), rows, strict=True))
+
+    def loss(x):
+        return info_nce_loss(**named | {moved: x})
+
+    actual = with_slopes(loss, [named[moved]])
+    with formulas_only():
+        torch.testing.assert_close(actual, with_slopes(loss, [named[moved]]))
+
+
+def test_queries_may_be_the_candidates_too(rows):
+    same_x = rows[0].clone().requires_grad_()
+    (actual,) = torch.autograd.grad(info_nce_loss(same_x, same_x), same_x)
+    with formulas_only():
+        (right,) = torch.autograd.grad(info_nce_loss(same_x, same_x), same_x)
+    torch.testing.assert_close(actual, right)
+
+
+def test_rows_of_another_layout_are_left_as_they_are(rows):
+    turned = [x.T.contiguous().T for x in rows]
+    before = [x.clone() for x in turned]
+    same(turned)
+    assert all(map(torch.equal, turned, before))
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_zero_rows_and_copies(rows, normalize):
+    q, p, n = (x.clone() for x in rows)
+    q[3] = p[5] = p[7] = n[2] = 0
+    q[7] = 0
+    q[9] = p[9] = n[9]
+    same([q, p], normalize=normalize)
+    same([q, p, n], normalize=normalize)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+def test_rows_of_any_size(rows, size):
+    q, p, n = rows.float()
+    (value, *slopes), (right, *expected) = both_roads(
+        [size * q, p / size, n], temperature=0.5
+    )
+    torch.testing.assert_close(value, right)
+    for slope, other, scale in zip(
+        slopes, expected, (size, 1 / size, 1), strict=True
+    ):
+        torch.testing.assert_close(
+            slope * scale, other * scale, rtol=1e-4, atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1e-3])
+def test_a_sharp_temperature(rows, temperature):
+    q, p, n = rows
+    same([q, p], temperature=temperature)
+    same([q, p, n], temperature=temperature)
+    same([1e3 * q, p], normalize=False)
+
+
+def test_nothing_to_choose_from(rows):
+    for normalize in (True, False):
+        same([-9 * rows[0, :1], rows[0, :1]], normalize=normalize)
+
+
+def test_nan_and_infinity_do_not_go_unseen(rows):
+    for place in range(3):
+        tensors = list(rows.clone())
+        tensors[place][4, 0] = math.nan
+        assert info_nce_loss(*tensors).isnan()
+        assert with_slopes(info_nce_loss, tensors)[1 + place][4].isnan().all()
+    q = torch.tensor([[1e30], [1.0]])
+    far = info_nce_loss(q, q * torch.tensor([[-1e30], [1]]), normalize=False)
+    assert far == math.inf
+
+
+def test_a_small_loss_keeps_its_digits():
+    """Three others, farther by 2 / τ = 40: the loss is 3 e⁻⁴⁰."""
+    query = torch.tensor([[0.6, 0.8]], requires_grad=True)
+    loss = info_nce_loss(
+        query, query.detach(), -query.detach().expand(3, 2), temperature=0.05
+    )
+    assert loss.item() == pytest.approx(3 * math.exp(-40), rel=1e-4)
+    assert (
+        with_slopes(
+            lambda q: info_nce_loss(q, query, -query.expand(3, 2)), [query]
+        )[1]
+        .isfinite()
+        .all()
+    )
+
+
+def test_one_value_for_each_query_is_left_to_the_formula(rows):
+    q = rows[0].clone().requires_grad_()
+    loss = info_nce_loss(q, rows[1], reduction="none")
+    pull = torch.rand(40).double()
+    (slope,) = torch.autograd.grad(loss, q, pull)
+    weighted = info_nce_loss(q, rows[1], reduction="none") * pull
+    torch.testing.assert_close(
+        slope, torch.autograd.grad(weighted.sum(), q)[0]
+    )
+
+
+def test_mistakes_are_told_as_by_the_formula(rows):
+    q, p, n = (x.clone().requires_grad_() for x in rows)
+    for arguments, options in [
+        ((q, p[1:]), {}),
+        ((q[0], p[0]), {}),
+        ((q, p, n[:, 1:]), {}),
+        ((q, p, n.long()), {}),
+        ((q, p), {"temperature": 0.0}),
+        ((q, p), {"reduction": "avg"}),
+    ]:
+        with pytest.raises((TypeError, ValueError)) as told:
+            info_nce_loss(*arguments, **options)
+        with formulas_only(), pytest.raises(told.type) as right:
+            info_nce_loss(*arguments, **options)
+        assert str(told.value) == str(right.value)
+
+
+def test_autocast_rounds_nothing(rows):
+    q, p, n = rows.float()
+    right = with_slopes(info_nce_loss, [q, p, n])
+    with torch.autocast("cpu", torch.bfloat16):
+        actual = with_slopes(info_nce_loss, [q, p, n])
+    torch.testing.assert_close(actual, right)
+
+
+@pytest.mark.parametrize("others", [None, 3000])
+def test_no_tensor_is_larger_than_the_embeddings(largest, monkeypatch, others):
+    monkeypatch.setattr(_fused, "BLOCK", 1 << 14)
+    monkeypatch.setattr(_line_up, "TILE", 1 << 10)
+    threads = torch.get_num_threads()
+    q = torch.randn(2000, 16, requires_grad=True)
+    p = torch.randn(2000, 16, requires_grad=True)
+    n = others and torch.randn(others, 16, requires_grad=True)
+    with largest() as made:
+        info_nce_loss(q, p, n).backward()
+    assert made.elements <= max(48000, 16 * threads * (others or 2000))
+    with largest() as made, formulas_only():
+        info_nce_loss(q, p, n).backward()
+    assert made.elements >= 2000 * (others or 2000)
