@@ -41,7 +41,7 @@ def nlpd(
     number, _, height, width = x.shape
     slopes = tuple(x.new_empty(x.shape) if want else None for want in wanted)
     share = 1 / (number if reduction == "mean" else 1)
-    many = max(1, 4 * block(x) // (height * width))
+    many = max(1, block(x) // (height * width))
     steps, losses = _steps(x), []
     with no_autocast(x):
         for start in range(0, number, many):
