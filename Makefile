@@ -1,6 +1,7 @@
 # make book   build the book          make lab         its chapters in JupyterLab
 # make test   every check             make references  renew what tests compare with
 # make full CHAPTERS=book/…md         run chapters at full scale, for hours
+# make bench                          time every loss beside its peers, an hour
 # make bench-segmentation             renew the record of the segmentation losses
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,7 +11,7 @@ export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := book
 .PHONY: book test test-gpu lab full references implementations new-chapter \
-        mutations bench-segmentation clean
+        mutations bench bench-segmentation clean
 
 # Torch first: what depends on it must not choose another one.
 $(READY): requirements.txt requirements-alone.txt pyproject.toml book/_ext/jupyterlab.json
@@ -60,6 +61,12 @@ new-chapter: $(READY)
 # Plants mistakes and sees them caught; minutes.
 mutations: book
 	$(BIN)/python tests/mutate.py $(WORDS)
+
+# Goes on after an interruption. For some of it, the command by itself:
+# python -m handbook_code.bench.speed --help
+bench: $(READY)
+	env -u HANDBOOK_SILENT $(BIN)/python -m handbook_code.bench.speed
+	cp _build/speed/record.json book/records/speed.json
 
 # Half an hour; goes on after an interruption.
 bench-segmentation: $(READY)

@@ -49,9 +49,10 @@ def source(*things: Loss | Callable) -> Markdown:
 def _code(function: Callable) -> list[str]:
     text = inspect.getsource(function)
     tree = ast.parse(text)
-    docstring = tree.body[0].body[0]
     lines = text.splitlines()
-    del lines[docstring.lineno - 1 : docstring.end_lineno]
+    if ast.get_docstring(tree.body[0]):
+        docstring = tree.body[0].body[0]
+        del lines[docstring.lineno - 1 : docstring.end_lineno]
     module = inspect.getmodule(function)
     names = (node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     for name in dict.fromkeys(names):
@@ -64,34 +65,34 @@ def _code(function: Callable) -> list[str]:
 def properties(*losses: Loss) -> Markdown:
     """Which loss has which property. The tests confirm every ✓ and every ✗."""
     names = sorted(set().union(*(loss.properties for loss in losses)))
-    table = [["loss", "range", *names], ["---"] * (len(names) + 2)]
+    rows = [["loss", "range", *names], ["---"] * (len(names) + 2)]
     for loss in losses:
         marks = ["✓" if name in loss.properties else "✗" for name in names]
         low, high = loss.bounds
         write = Printer().doprint
         left, right = "(" if low == -oo else "[", ")" if high == oo else "]"
         ends = f"{left}{write(low)}, {write(high)}{right}"
-        table.append([f"`{loss.name}`", f"${ends}$", *marks])
-    return _table(table)
+        rows.append([f"`{loss.name}`", f"${ends}$", *marks])
+    return table(rows)
 
 
 def noise(*losses: Loss) -> Markdown:
     """The density for which a loss is the negative logarithm."""
     normaliser = r"normaliser $Z = \int e^{-\rho}$"
-    table = [["loss", r"formula $\rho(r)$", "noise", normaliser]]
-    table.append(["---"] * 4)
+    rows = [["loss", r"formula $\rho(r)$", "noise", normaliser]]
+    rows.append(["---"] * 4)
     write = Printer().doprint
     for loss in losses:
         name, normaliser = loss.noise
         formulas = (f"${write(f)}$" for f in (loss.formula, normaliser))
         rho, z = formulas
-        table.append([f"`{loss.name}`", rho, name, z])
-    return _table(table)
+        rows.append([f"`{loss.name}`", rho, name, z])
+    return table(rows)
 
 
 def contents(*losses: Loss) -> Markdown:
     """Where each loss stands: its part, its chapter, and a link to it."""
-    table = [["part", "chapter", "losses"], ["---"] * 3]
+    rows = [["part", "chapter", "losses"], ["---"] * 3]
     places = dict.fromkeys(loss.chapter for loss in losses)
     for place in places:
         part, chapter = place.split("/")
@@ -100,8 +101,8 @@ def contents(*losses: Loss) -> Markdown:
             for loss in losses
             if loss.chapter == place
         )
-        table.append([part, chapter, " · ".join(links)])
-    return _table(table)
+        rows.append([part, chapter, " · ".join(links)])
+    return table(rows)
 
 
 def progress(steps: Iterable, label: str) -> Iterable:
@@ -134,7 +135,8 @@ def _full() -> bool:
     return asked == "full"
 
 
-def _table(rows: list[list[str]]) -> Markdown:
+def table(rows: list[list[str]]) -> Markdown:
+    """A table of text; its second row says how the columns are aligned."""
     # A bar inside a cell would end it.
     lines = (" | ".join(c.replace("|", r"\vert ") for c in r) for r in rows)
     return Markdown("\n".join(f"| {line} |" for line in lines))

@@ -124,6 +124,7 @@ from handbook_code.plots.segmentation import (
     over_settings,
 )
 from handbook_code.plots.similarity import profiles, scores
+from handbook_code.plots.speed import growths, times_ahead
 from handbook_code.plots.transport import arrivals, plans
 
 plt.style.use(str(files("handbook_code") / "handbook.mplstyle"))
@@ -180,6 +181,7 @@ __all__ = [
     "grid",
     "groups",
     "growing",
+    "growths",
     "harmony",
     "hollow",
     "in_company",
@@ -228,6 +230,7 @@ __all__ = [
     "target_logits",
     "terrain",
     "territories",
+    "times_ahead",
     "tracking",
     "tracks",
     "tradeoff",
