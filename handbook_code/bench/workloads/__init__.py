@@ -10,7 +10,7 @@ from importlib import import_module
 from torch import Generator, Tensor
 
 Loss = Callable[..., Tensor]
-TOPICS = ("probabilistic",)
+TOPICS = ("probabilistic", "image")
 
 
 @dataclass(frozen=True)
