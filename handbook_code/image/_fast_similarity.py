@@ -42,7 +42,7 @@ def ssim(
     at = _windows(x, SIGMA, SIDE)
 
     def kernel(maps: Tensor, level: Tensor) -> tuple[Tensor, Tensor | None]:
-        return _compare(maps, level, at, data_range, any(wanted))
+        return _compare(maps, level, at, data_range, wanted)
 
     return _by_planes(kernel, x, y, dtype, reduction, wanted)
 
@@ -70,7 +70,7 @@ def ms_ssim(
             if scales:
                 maps = _halved(maps)
             bright = level if at is every[-1] else None
-            scales.append(_compare(maps, bright, at, data_range, any(wanted)))
+            scales.append(_compare(maps, bright, at, data_range, wanted))
         missing, slopes = zip(*scales, strict=True)
         missing = torch.stack(missing, -1)
         loss, coarse = _weighted(missing, weights), None
@@ -129,7 +129,7 @@ def _compare(
     level: Tensor | None,
     at: Windows,
     data_range: float,
-    wanted: bool,
+    wanted: tuple[bool, bool],
 ) -> tuple[Tensor, Tensor | None]:
     """What is missing to one in each plane, and half its slope.
 
@@ -143,7 +143,7 @@ def _compare(
         dark, dark_r = _lack(light.square(), 0.01 * data_range)
         missing = (dark + unlike).addcmul_(dark, unlike, value=-1)
     loss = missing.mean((0, 2))
-    if not wanted:
+    if not any(wanted):
         return loss, None
     fields = mean.new_zeros(len(mean), 4, *mean.shape[2:])
     by_mean, by_variance = fields.split(2, dim=1)
@@ -152,7 +152,7 @@ def _compare(
         _by_squares(dark, dark_r, 1 - unlike, out=by_mean).mul_(light)
         pull.sub_(dark)
     _by_squares(unlike, unlike_r, pull, out=by_variance)
-    slope = _by_pixels(maps, at, mean, fields)
+    slope = _by_pixels(maps, at, mean, fields, not wanted[1])
     return loss, slope.mul_(len(loss) / missing.numel())
 
 
@@ -179,18 +179,28 @@ def _moments(maps: Tensor, at: Windows) -> tuple[Tensor, Tensor]:
 
 
 def _by_pixels(
-    maps: Tensor, at: Windows, mean: Tensor, fields: Tensor
+    maps: Tensor, at: Windows, mean: Tensor, fields: Tensor, alone: bool
 ) -> Tensor:
     """Half the slope in pixels z of what depends on squares of windows.
 
     The fields are half the slope in μ, and the slope in σ² = G ∗ z² − μ².
-    It is Gᵀ ∗ (by μ − μ ⋅ by σ²) + z ⋅ (Gᵀ ∗ by σ²).
+    It is Gᵀ ∗ (by μ − μ ⋅ by σ²) + z ⋅ (Gᵀ ∗ by σ²), for sums and for
+    differences; for the input alone both are one.
     """
     by_mean, by_variance = fields.split(2, dim=1)
     by_mean.addcmul_(mean, by_variance, value=-1)
+    if alone:
+        by_mean[:, 1].add_(by_mean[:, 0])
+        fields = fields[:, 1:]
     back = _means(fields, *(matrix.mT for matrix in at))
-    by_pixel, by_square = back.split(2, dim=1)
-    return by_pixel.addcmul_(maps[:, :2], by_square)
+    by_pixel, by_square = back[:, :-2], back[:, -2:]
+    if not alone:
+        return by_pixel.addcmul_(maps[:, :2], by_square)
+    for z, by_z in zip(
+        maps[:, :2].split(1, 1), by_square.split(1, 1), strict=True
+    ):
+        by_pixel.addcmul_(z, by_z)
+    return by_pixel
 
 
 def _means(maps: Tensor, down: Tensor, across: Tensor) -> Tensor:
@@ -225,8 +235,9 @@ def _by_planes(
 ) -> tuple[Tensor, Slopes]:
     """Losses of images, each the mean of its planes', and the slopes.
 
-    The kernel is given a pair, centred, and its levels. It gives the losses
-    of the planes, and half their slopes in the pair.
+    The kernel is given maps, and the level of sums and differences. It gives
+    the losses of the planes, and half their slopes in sums and differences;
+    if it is the input's alone that is wanted, this one.
     """
     batch, channels, height, width = x.shape
     share = 1 / (channels * (batch if reduction == "mean" else 1))
@@ -240,9 +251,10 @@ def _by_planes(
             loss, slope = kernel(*_centred(a, b))
             losses.append(loss)
             for place, sign in zip(places, signs, strict=True):
-                by_sum, by_gap = slope.unbind(1)
-                out = place.transpose(0, 1)
-                torch.add(by_sum, by_gap, alpha=sign, out=out).mul_(2 * share)
+                out, (first, *gap) = place.transpose(0, 1), slope.unbind(1)
+                torch.mul(first, 2 * share, out=out)
+                for by_gap in gap:
+                    out.add_(by_gap, alpha=2 * share * sign)
     loss = torch.cat(losses).view(batch, channels).mean(1)
     slopes = iter(slopes)
     slopes = tuple(next(slopes) if want else None for want in wanted)
