@@ -11,18 +11,23 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from handbook_code._checks import (
-    check_pair,
-    check_positive,
-    check_unit_interval,
+from handbook_code._checks import check_positive, check_unit_interval
+from handbook_code._fused import fused
+from handbook_code._reduce import no_autocast, reduce
+from handbook_code.image import _fast_similarity as fast
+from handbook_code.image._windows import (
+    SIDE,
+    SIGMA,
+    WANG,
+    ZHAO,
+    _weighted,
+    _windows,
+    check_scales,
+    images,
 )
-from handbook_code._reduce import no_autocast, reduce, widen
-
-SIDE, SIGMA = 11, 1.5  # the window of Wang et al.
-WANG = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-ZHAO = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
+@fused(fast.ssim, "input", "target")
 def ssim_loss(
     input: Tensor,
     target: Tensor,
@@ -66,7 +71,7 @@ def ssim_loss(
     tensor(0.7353)
     """
     check_positive(data_range=data_range)
-    dtype, x, y = _images(input, target, SIDE)
+    dtype, x, y = images(input, target, SIDE)
     with no_autocast(x):
         x, y, levels = _centred(x, y)
         windows = _windows(x, SIGMA, SIDE)
@@ -75,6 +80,7 @@ def ssim_loss(
     return reduce(loss, reduction, dtype)
 
 
+@fused(fast.ms_ssim, "input", "target")
 def ms_ssim_loss(
     input: Tensor,
     target: Tensor,
@@ -122,10 +128,10 @@ def ms_ssim_loss(
     tensor(0.6476)
     """
     check_positive(data_range=data_range)
-    _check_scales("weights", weights)
+    check_scales("weights", weights)
     scales = len(weights)
     least = (SIDE - 1) * 2 ** (scales - 1) + 1
-    dtype, x, y = _images(input, target, least, scales)
+    dtype, x, y = images(input, target, least, scales)
     with no_autocast(x):
         missing = []
         x, y, levels = _centred(x, y)
@@ -191,9 +197,9 @@ def ms_ssim_l1_loss(
     """
     check_positive(data_range=data_range)
     check_unit_interval(alpha=alpha)
-    _check_scales("sigmas", sigmas)
+    check_scales("sigmas", sigmas)
     side = 2 * int(2 * sigmas[-1]) + 1
-    dtype, x, y = _images(input, target, side)
+    dtype, x, y = images(input, target, side)
     with no_autocast(x):
         missing, error = torch.zeros_like(x[..., :1, :1]), (x - y).abs()
         x, y, levels = _centred(x, y)
@@ -205,41 +211,6 @@ def ms_ssim_l1_loss(
         error = _means(error, windows) / data_range
         loss = (alpha * missing + (1 - alpha) * error).mean((1, 2, 3))
     return reduce(loss, reduction, dtype)
-
-
-def _images(
-    input: Tensor, target: Tensor, least: int, scales: int | None = None
-) -> tuple[torch.dtype, Tensor, Tensor]:
-    check_pair(input=input, target=target)
-    if input.dim() != 4 or min(input.shape[2:]) < least or not input.shape[1]:
-        many = "" if scales is None else f" for {scales} scales"
-        raise ValueError(
-            f"input: expected images (N, C, H, W) of at least {least} × "
-            f"{least} pixels{many}, got {tuple(input.shape)}"
-        )
-    return widen(input, target)
-
-
-def _check_scales(name: str, numbers: Sequence[float]) -> None:
-    if len(numbers) == 0:
-        raise ValueError(f"{name}: expected a number for each scale, got none")
-    for number in numbers:
-        check_positive(**{name: number})
-
-
-def _windows(image: Tensor, sigma: float, side: int) -> tuple[Tensor, Tensor]:
-    """For height and width a matrix whose rows are the windows' weights."""
-    # Farther out a weight is nothing to the others, but a denormal number,
-    # and those are slow.
-    reach = min(side // 2, int(9 * sigma))
-    matrices = []
-    for length in image.shape[-2:]:
-        place = torch.arange(length, dtype=image.dtype, device=image.device)
-        middle = place[: length - side + 1, None] + side // 2
-        weight = torch.exp(-((place - middle) ** 2) / (2 * sigma**2))
-        weight = weight * ((place - middle).abs() <= reach)
-        matrices.append(weight / weight.sum(1, keepdim=True))
-    return tuple(matrices)
 
 
 def _means(image: Tensor, windows: tuple[Tensor, Tensor]) -> Tensor:
@@ -286,13 +257,3 @@ def _moments(
 def _either(a: Tensor, b: Tensor) -> Tensor:
     """1 − (1 − a)(1 − b), without the cancellation."""
     return a + b - a * b
-
-
-def _weighted(missing: Tensor, weights: Sequence[float]) -> Tensor:
-    """One minus the weighted product, continued below zero."""
-    w = missing.new_tensor(weights)
-    alike = missing < 1
-    logs = torch.log1p(-torch.where(alike, missing, 0))
-    above = -torch.expm1((w * logs).sum(-1))
-    reversed_ = (w * (missing - 1).clamp(min=0)).sum(-1) / sum(weights)
-    return torch.where(alike.all(-1), above, 1 + reversed_)

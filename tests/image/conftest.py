@@ -7,6 +7,8 @@ import torch
 from skimage import data
 from torch import Tensor
 
+from handbook_code import formulas_only
+
 
 def draw(generator: torch.Generator, *shape: int) -> tuple[Tensor, Tensor]:
     """A smooth picture with some grain, and a copy that went wrong a bit."""
@@ -54,3 +56,13 @@ def coloured(generator):
     noise = 0.1 * torch.randn(x.shape, generator=generator, dtype=x.dtype)
     pictures = x, (x + noise).clamp(0, 1)
     return tuple(p.movedim(-1, 1).contiguous() for p in pictures)
+
+
+@pytest.fixture(params=["pass", "formula"])
+def road(request):
+    """Every test twice: as a loss is called, and by its formula."""
+    if request.param == "pass":
+        yield
+    else:
+        with formulas_only():
+            yield

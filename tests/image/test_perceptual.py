@@ -19,6 +19,8 @@ from handbook_code import (
 )
 from peers import peer
 
+pytestmark = pytest.mark.usefixtures("road")
+
 # The numbers of NLP_dist.m, a kernel as it prints it: up, left, right, down,
 # two to the right.
 FLOORS = (0.0248, 0.0185, 0.0179, 0.0191, 0.0220, 0.2782)

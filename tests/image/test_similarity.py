@@ -8,6 +8,7 @@ import torch
 import naive_similarity as naive
 from handbook_code import mae_loss, ms_ssim_l1_loss, ms_ssim_loss, ssim_loss
 
+pytestmark = pytest.mark.usefixtures("road")
 ssim = partial(ssim_loss, data_range=1.0)
 two_scales = partial(ms_ssim_loss, data_range=1.0, weights=(0.3, 0.7))
 mix = partial(ms_ssim_l1_loss, data_range=1.0)

@@ -19,6 +19,7 @@ TOPICS = (
     "euclidean",
     "angular",
     "transport",
+    "image",
 )
 
 
