@@ -110,6 +110,7 @@ from handbook_code.plots.rates import (
     crossings,
     learnt_cells,
     noisy_codes,
+    relative_errors,
 )
 from handbook_code.plots.reconstructions import (
     covered,
@@ -213,6 +214,7 @@ __all__ = [
     "ranking",
     "reach",
     "reaching",
+    "relative_errors",
     "reliability",
     "risks",
     "scores",
