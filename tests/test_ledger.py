@@ -110,6 +110,20 @@ def test_every_labelled_cell_decides_something():
     assert cells_by_label().keys() <= named
 
 
+def test_every_conclusion_is_in_the_table_and_the_table_in_the_ledger():
+    text = (BOOK / "perception" / "conclusions.md").read_text("utf8")
+    table = re.search(r"^```\{verdicts\}\n([\s\S]*?)^```", text, re.M)
+    rows = [ledger.table_row(line) for line in table[1].splitlines()]
+    known = {claim.cell for claim in CLAIMS}
+    assert {name for row in rows for part in row for name in part} <= known
+    concluded = {
+        claim.cell for claim in CLAIMS if claim.topic.endswith("conclusions")
+    }
+    listed = [name for row in rows for name in row[0]]
+    assert sorted(listed) == sorted(concluded - {None})
+    assert all(derived or measured for _, derived, measured in rows)
+
+
 def test_losses_are_named_as_they_are_exported():
     for claim in CLAIMS:
         if claim.loss and claim.topic in FINISHED:

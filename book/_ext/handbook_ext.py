@@ -144,6 +144,64 @@ class Counts(LedgerDirective):
         return parent.children
 
 
+class Verdicts(LedgerDirective):
+    """A table of conclusions: statement, what was derived, what measured.
+
+    A line holds the label of a conclusion, a colon, labels of what was
+    derived for it, a semicolon, and labels of what was measured. All words
+    come from the ledger.
+    """
+
+    has_content = True
+    headings = ("statement", "derived", "measured")
+
+    def run(self) -> list[nodes.Node]:
+        claims = self.load()
+        table = nodes.table("", classes=["verdicts"])
+        group = nodes.tgroup("", cols=3)
+        table += group
+        for width in (30, 35, 35):
+            group += nodes.colspec("", colwidth=width)
+        head, body = nodes.thead(), nodes.tbody()
+        group += [head, body]
+        head += self.row([[nodes.paragraph("", h)] for h in self.headings])
+        for line in self.content:
+            cells = [
+                [claim for name in part for claim in self.named(claims, name)]
+                for part in ledger.table_row(line)
+            ]
+            body += self.row(
+                [
+                    [self.said(claim, at == 0) for claim in cell]
+                    for at, cell in enumerate(cells)
+                ]
+            )
+        return [table]
+
+    def named(self, claims: list[ledger.Claim], name: str):
+        """Those that one cell decides, each verdict and finding once."""
+        found = [claim for claim in claims if claim.cell == name]
+        if not found:
+            raise self.error(f"{name}: no such label in the ledger")
+        return {(c.verdict, c.finding): c for c in found}.values()
+
+    def said(self, claim: ledger.Claim, whole: bool) -> nodes.paragraph:
+        """The verdict, and of a conclusion what is claimed."""
+        line = nodes.paragraph("", classes=["ledger-line"])
+        line += self.reference(claim, claim.verdict.replace(" ", "-"))
+        line += nodes.Text(" ")
+        text = claim.claim if whole else claim.finding or claim.claim
+        line += self.inline(text)
+        if whole and claim.finding:
+            line += nodes.Text(" ")
+            line += nodes.emphasis("", "", *self.inline(claim.finding))
+        return line
+
+    def row(self, cells: list[list[nodes.Node]]) -> nodes.row:
+        entries = [nodes.entry("", *cell) for cell in cells]
+        return nodes.row("", *entries)
+
+
 class Count(SphinxRole):
     """{ledger}`false`: how many claims have that verdict, now."""
 
@@ -182,9 +240,7 @@ class Implementations(SphinxDirective):
         lines += [":class: dropdown note", "", "```python", *code[:-1]]
         lines += ["```", ":::"]
         parent = nodes.Element()
-        self.state.nested_parse(
-            StringList(lines, self.env.docname), 0, parent
-        )
+        self.state.nested_parse(StringList(lines, self.env.docname), 0, parent)
         return parent.children
 
 
@@ -263,6 +319,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.add_directive("errata", Errata)
     app.add_directive("implementations", Implementations)
     app.add_directive("ledger-counts", Counts)
+    app.add_directive("verdicts", Verdicts)
     app.add_role("ledger", Count())
     app.connect("config-inited", set_cache_path)
     app.connect("autodoc-process-docstring", quote_formulas)

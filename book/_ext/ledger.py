@@ -88,3 +88,10 @@ def load(path: Path = LEDGER) -> list[Claim]:
 
 def counts(claims: list[Claim]) -> Counter:
     return Counter(claim.verdict for claim in claims)
+
+
+def table_row(line: str) -> tuple[list[str], ...]:
+    """Labels of a line: of the conclusion, what was derived, and measured."""
+    conclusion, _, rest = line.partition(":")
+    derived, _, measured = rest.partition(";")
+    return conclusion.split(), derived.split(), measured.split()

@@ -201,12 +201,13 @@ def lloyd(
     codes: Tensor,
     *,
     mass: Tensor | None = None,
+    weight: Tensor | None = None,
     price: float = 0.0,
     steps: int = 100,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Quantise for the least squared error, at a price for each bit.
 
-    min Σᵢ mᵢ (‖xᵢ − c_k(i)‖² − price · log₂ q_k(i)),  q_k = share of code k
+    min Σᵢ mᵢ (wᵢ ‖xᵢ − c_k(i)‖² − price · log₂ q_k(i)),  q_k = share of code k
 
     In turns every sample takes the cheapest code, and every code moves to the
     mean of its samples and learns its share. With price 0 the number of codes
@@ -216,7 +217,9 @@ def lloyd(
     Args:
         samples: (N, D), or points of a grid.
         codes: K codes to begin with, (K, D).
-        mass: what each sample weighs, (N,), ≥ 0; 1 by default.
+        mass: how often each sample occurs, (N,), ≥ 0; 1 by default.
+        weight: what its squared error counts for, (N,), > 0; 1 by default.
+            Unlike mass it leaves shares and bits as they are.
         price: of a bit, ≥ 0, in squared units of the samples.
         steps: how many turns.
 
@@ -255,37 +258,46 @@ def lloyd(
         )
     if mass is None:
         mass = torch.ones_like(samples[:, 0])
-    check_floating(mass=mass)
-    check_same_device(samples=samples, mass=mass)
-    check_shape("mass", mass, "a number for each sample", samples.shape[:1])
-    dtype, samples, codes, mass = widen(samples, codes, mass)
+    if weight is None:
+        weight = torch.ones_like(mass)
+    for name, given in (("mass", mass), ("weight", weight)):
+        check_floating(**{name: given})
+        check_same_device(samples=samples, **{name: given})
+        check_shape(name, given, "a number for each sample", samples.shape[:1])
+    dtype, samples, codes, mass, weight = widen(samples, codes, mass, weight)
     # Far from the origin, squares would drown the distances.
     middle = samples.mean(0)
     samples, codes = samples - middle, codes - middle
     shares = torch.full_like(codes[:, 0], 1 / len(codes))
     for _ in range(steps):
-        taken = _cheapest(samples, codes, shares, price)
+        taken = _cheapest(samples, codes, shares, price, weight)
         total = torch.zeros_like(shares).index_add_(0, taken, mass)
+        pull = torch.zeros_like(shares).index_add_(0, taken, mass * weight)
         moved = torch.zeros_like(codes)
-        moved.index_add_(0, taken, mass[:, None] * samples)
-        used = total > 0
-        codes = torch.where(used[:, None], moved / total[:, None], codes)
+        moved.index_add_(0, taken, (mass * weight)[:, None] * samples)
+        used = pull > 0
+        codes = torch.where(used[:, None], moved / pull[:, None], codes)
         shares = total / total.sum()
-    taken = _cheapest(samples, codes, shares, price)
+    taken = _cheapest(samples, codes, shares, price, weight)
     return (codes + middle).to(dtype), shares.to(dtype), taken
 
 
 def _cheapest(
-    samples: Tensor, codes: Tensor, shares: Tensor, price: float
+    samples: Tensor,
+    codes: Tensor,
+    shares: Tensor,
+    price: float,
+    weight: Tensor,
 ) -> Tensor:
     """The index of the code that costs each sample least."""
-    toll = codes.square().sum(1)
-    if price:
-        # A code with share 0 costs infinitely many bits.
-        toll = toll - price * torch.log2(shares)
-    return torch.cat(
-        [
-            torch.addmm(toll, part, codes.T, alpha=-2).argmin(1)
-            for part in samples.split(max(1, ROWS // len(codes)))
-        ]
-    )
+    length = codes.square().sum(1)
+    bits = -torch.log2(shares)
+    rows = max(1, ROWS // len(codes))
+    found = []
+    for part, w in zip(samples.split(rows), weight.split(rows), strict=True):
+        cost = torch.addmm(length, part, codes.T, alpha=-2)
+        # A code with share 0 costs infinitely many bits, where these count.
+        if price:
+            cost = torch.addr(cost, price / w, bits)
+        found.append(cost.argmin(1))
+    return torch.cat(found)

@@ -110,6 +110,7 @@ from handbook_code.plots.rates import (
     crossings,
     learnt_cells,
     noisy_codes,
+    relative_errors,
 )
 from handbook_code.plots.reconstructions import (
     covered,
@@ -215,6 +216,7 @@ __all__ = [
     "ranking",
     "reach",
     "reaching",
+    "relative_errors",
     "reliability",
     "risks",
     "scores",

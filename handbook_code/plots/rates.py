@@ -140,3 +140,37 @@ def learnt_cells(
         ax.xaxis.set_major_locator(plt.MaxNLocator(4, prune="both"))
     axes[0].set_ylabel("$x_2$")
     plt.show()
+
+
+def relative_errors(
+    panels: Mapping[str, Mapping[str, tuple[Tensor, Tensor]]],
+    label: str,
+) -> None:
+    """Errors of one coder over those of another, by distance from the mode.
+
+    A panel holds lines by name, each the radii and one or more rows of
+    ratios. A theory is dashed, quantisers are marks, others thin lines.
+    """
+    _, axes = plt.subplots(1, len(panels), figsize=(6.8, 3), sharey=True)
+    looks = {
+        "theory": {"color": "C1", "ls": "--", "lw": 1.4},
+        "quantisers": {"color": "C2", "ls": "", "marker": "s", "ms": 4},
+    }
+    for ax, (title, lines) in zip(axes, panels.items(), strict=True):
+        ax.axhline(1, color=QUIET, lw=0.8, zorder=0)
+        for name, (radius, ratios) in lines.items():
+            look = looks.get(name, {"color": "C0", "lw": 1})
+            for row in ratios.reshape(-1, len(radius)):
+                ax.plot(radius, row, **look)
+            ax.plot([], [], label=name, **look)
+        ax.set(title=title, xlabel="distance from the mode", yscale="log")
+        ax.set(xlim=(0, None), ylim=(0.06, 1500))
+    axes[0].set_ylabel(label)
+    axes[0].figure.legend(
+        *max(
+            (ax.get_legend_handles_labels() for ax in axes),
+            key=lambda entry: len(entry[1]),
+        ),
+        frameon=False, loc="outside lower center", ncols=3,
+    )  # fmt: skip
+    plt.show()

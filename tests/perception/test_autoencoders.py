@@ -256,6 +256,37 @@ def test_two_levels_of_a_normal_number():
     torch.testing.assert_close(shares.sum(), torch.tensor(1.0).double())
 
 
+def test_a_weight_counts_in_the_error_and_not_in_the_bits(generator):
+    """Against a loop over the definition, at its own fixed point."""
+    x = torch.randn(300, 2, generator=generator, dtype=torch.double)
+    mass, weight = torch.rand(2, 300, generator=generator).double() + 0.1
+    codes, shares, taken = lloyd(
+        x, x[:12], mass=mass, weight=weight, price=0.2, steps=400
+    )
+    for i in range(300):
+        cost = weight[i] * (x[i] - codes).square().sum(1)
+        assert (cost - 0.2 * shares.log2()).argmin() == taken[i]
+    for k in range(12):
+        here = taken == k
+        torch.testing.assert_close(shares[k], mass[here].sum() / mass.sum())
+        if here.any():
+            pull = (mass * weight)[here, None]
+            torch.testing.assert_close(
+                codes[k], (pull * x[here]).sum(0) / pull.sum()
+            )
+
+
+def test_without_a_price_weight_and_mass_move_codes_alike(generator):
+    x = torch.randn(300, 2, generator=generator, dtype=torch.double)
+    w = torch.rand(300, generator=generator).double() + 0.1
+    codes, shares, taken = lloyd(x, x[:9], weight=w)
+    same, others, also = lloyd(x, x[:9], mass=w)
+    torch.testing.assert_close(codes, same)
+    assert torch.equal(taken, also)
+    torch.testing.assert_close(shares, taken.bincount().double() / 300)
+    assert not torch.allclose(shares, others)
+
+
 def test_lloyd_does_not_mind_where_the_samples_lie(generator):
     x = torch.randn(500, 2, generator=generator)
     x = (x * 256).round() / 256  # moved without a rounding error
@@ -320,6 +351,12 @@ def test_a_dear_bit_leaves_one_code(generator):
                 torch.ones(3, 2), torch.ones(1, 2), mass=torch.ones(2)
             ),
             r"mass: expected a number for each sample, \(3,\), got \(2,\)",
+        ),
+        (
+            lambda: lloyd(
+                torch.ones(3, 2), torch.ones(1, 2), weight=torch.ones(2)
+            ),
+            r"weight: expected a number for each sample, \(3,\), got \(2,\)",
         ),
     ],
 )
