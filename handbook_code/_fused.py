@@ -50,6 +50,7 @@ def fused(
     one_pass: Callable[..., tuple[Tensor, tuple[Tensor | None, ...]]],
     *names: str,
     least: int = 0,
+    size: Callable[..., int] | None = None,
     when: Callable[..., bool] | None = None,
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
     """Give the formula below it a faster road, for first derivatives.
@@ -63,8 +64,9 @@ def fused(
             slope's, and each value depends on its own part of the tensor.
         names: of the tensors whose slope it knows. If autograd wants that of
             another, the formula is taken.
-        least: elements of the first tensor, below which the formula is as
-            fast.
+        least: the size below which the formula is as fast.
+        size: called as the loss is; how large it is. By default the elements
+            of the first tensor. Must not fail, whatever it is given.
         when: called as the loss is; whether the pass can do it. Must not
             fail, whatever it is given.
     """
@@ -80,8 +82,12 @@ def fused(
             if torch.compiler.is_compiling() or _by_formula.get():
                 return formula(*args, **keywords)
             given = dict(zip(parameters, args, strict=False)) | keywords
-            x = given.get(first)
-            if isinstance(x, Tensor) and x.numel() < least:
+            if size is None:
+                x = given.get(first)
+                large = x.numel() if isinstance(x, Tensor) else 0
+            else:
+                large = size(*args, **keywords)
+            if large < loss.least:
                 return formula(*args, **keywords)
             tensors = {n: t for n, t in given.items() if isinstance(t, Tensor)}
             needy = {n for n, t in tensors.items() if t.requires_grad}
@@ -102,6 +108,7 @@ def fused(
             return _OnePass.apply(road, *map(given.get, names))
 
         loss.one_pass, loss.names, loss.when = one_pass, names, when
+        loss.least = least
         return loss
 
     return decorate

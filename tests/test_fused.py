@@ -5,7 +5,7 @@ import inspect
 import pytest
 import torch
 
-from handbook_code import _fused, focal_loss, formulas_only
+from handbook_code import _fused, focal_loss, formulas_only, info_nce_loss
 from handbook_code.catalogue import CATALOGUE
 
 two_roads = pytest.mark.parametrize(
@@ -215,3 +215,10 @@ def test_a_tensor_of_another_kind_takes_the_formula(taken):
         focal_loss(x, torch.zeros(1 << 15)).backward()
         assert x.grad.shape == x.shape
     assert not taken
+
+
+@pytest.mark.parametrize("rows", [100, 600])
+def test_a_loss_of_pairs_takes_the_pass_where_there_are_many(taken, rows):
+    x = torch.rand(rows, 8, requires_grad=True)
+    info_nce_loss(x, positive=x.detach() + 1)
+    assert len(taken) == (rows > 500)

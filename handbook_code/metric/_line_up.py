@@ -17,6 +17,16 @@ def reduced(*args, reduction: str = "mean", **keywords) -> bool:
     return isinstance(reduction, str) and reduction != "none"
 
 
+def pairs(*args, **keywords) -> int:
+    """How many similarities there are: rows times candidates."""
+    rows = [
+        len(value)
+        for value in (*args, *keywords.values())
+        if isinstance(value, Tensor) and value.dim() == 2
+    ]
+    return rows[0] * max(rows[1:]) if len(rows) > 1 else 0
+
+
 def line_up(
     x: Tensor,
     candidates: Tensor,

@@ -28,10 +28,13 @@ from handbook_code.metric._classes import (
     usual,
 )
 from handbook_code.metric._directions import directions
-from handbook_code.metric._line_up import reduced
+from handbook_code.metric._line_up import pairs, reduced
 
 
-@fused(fast.sphereface, "embeddings", "centers", when=reduced)
+@fused(
+    fast.sphereface, "embeddings", "centers",
+    least=1 << 17, size=pairs, when=reduced,
+)  # fmt: skip
 def sphereface_loss(
     embeddings: Tensor,
     centers: Tensor,
@@ -89,7 +92,10 @@ def sphereface_loss(
     return reduce(_cross_entropy(_products(x, w), target, t), reduction, dtype)
 
 
-@fused(fast.cosface, "embeddings", "centers", when=reduced)
+@fused(
+    fast.cosface, "embeddings", "centers",
+    least=1 << 17, size=pairs, when=reduced,
+)  # fmt: skip
 def cosface_loss(
     embeddings: Tensor,
     centers: Tensor,
@@ -143,7 +149,10 @@ def cosface_loss(
     return reduce(loss, reduction, dtype)
 
 
-@fused(fast.arcface, "embeddings", "centers", when=reduced)
+@fused(
+    fast.arcface, "embeddings", "centers",
+    least=1 << 17, size=pairs, when=reduced,
+)  # fmt: skip
 def arcface_loss(
     embeddings: Tensor,
     centers: Tensor,
@@ -200,7 +209,10 @@ def arcface_loss(
     return reduce(loss, reduction, dtype)
 
 
-@fused(fast.adaface, "embeddings", "centers", when=reduced)
+@fused(
+    fast.adaface, "embeddings", "centers",
+    least=1 << 17, size=pairs, when=reduced,
+)  # fmt: skip
 def adaface_loss(
     embeddings: Tensor,
     centers: Tensor,

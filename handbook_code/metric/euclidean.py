@@ -16,7 +16,7 @@ from handbook_code._fused import fused
 from handbook_code._reduce import no_autocast, reduce, widen
 from handbook_code.metric import _fast_euclidean as fast
 from handbook_code.metric._directions import directions
-from handbook_code.metric._line_up import reduced
+from handbook_code.metric._line_up import pairs, reduced
 from handbook_code.metric._rows import check_candidates, check_rows
 
 
@@ -125,7 +125,10 @@ def triplet_loss(
     return reduce((gap + margin).relu(), reduction, dtype)
 
 
-@fused(fast.info_nce, "query", "positive", "negatives", when=reduced)
+@fused(
+    fast.info_nce, "query", "positive", "negatives",
+    least=1 << 17, size=pairs, when=reduced,
+)  # fmt: skip
 def info_nce_loss(
     query: Tensor,
     positive: Tensor,
