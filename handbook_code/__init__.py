@@ -116,6 +116,11 @@ from handbook_code.perception.autoencoders import (
     EntropyBottleneck,
     lloyd,
 )
+from handbook_code.perception.density import (
+    MaskedConv2d,
+    PixelCNN,
+    logistic_mixture_log_prob,
+)
 from handbook_code.perception.distances import (
     euclidean_distance,
     inner_distance,
@@ -246,6 +251,9 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "sensitivity",
     "rms_sensitivity",
     "response_jacobian",
+    "PixelCNN",
+    "MaskedConv2d",
+    "logistic_mixture_log_prob",
     "EntropyBottleneck",
     "CompressiveAutoencoder",
     "lloyd",
