@@ -58,7 +58,7 @@ def logistic_mixture_log_prob(
     Reference:
         Salimans, Karpathy, Chen, Kingma (2017), PixelCNN++: Improving the
         PixelCNN with discretized logistic mixture likelihood and other
-        modifications, section 2.1.
+        modifications.
 
     >>> v, one = torch.tensor([0.0, 128.0]), torch.zeros(2, 1)
     >>> logistic_mixture_log_prob(v, one, 128 + one, one).exp()
@@ -111,7 +111,7 @@ class MaskedConv2d(nn.Conv2d):
 
     Reference:
         van den Oord, Kalchbrenner, Kavukcuoglu (2016), Pixel recurrent neural
-        networks, section 3.4.
+        networks.
 
     >>> layer = MaskedConv2d(1, 1, 3, own=False)
     >>> layer.mask[0, 0]
@@ -156,7 +156,8 @@ class PixelCNN(nn.Module):
         width: channels of the maps.
         layers: how many residual layers of 3 × 3 pixels follow the first.
         window: side of the first layer's neighbourhood, odd. Together they
-            see window // 2 + layers rows above, and as much to both sides.
+            see window // 2 + layers + 1 rows above, as much to the left, and
+            one less to the right, where a corner is hidden from them.
         components: of the mixture.
         levels: of grey, at least 2.
 

@@ -165,6 +165,21 @@ def test_a_pixel_is_expected_from_those_before_it_alone(model, device):
     assert moved.diagonal(-1)[:4].all() and moved[6, 0]
 
 
+@pytest.mark.parametrize(("window", "layers"), [(3, 1), (5, 1), (3, 2)])
+def test_it_sees_as_far_as_promised(window, layers):
+    """A row more than the layers do, as steps reach one further."""
+    torch.manual_seed(0)
+    model = PixelCNN(width=8, layers=layers, window=window).double()
+    x = torch.full((1, 1, 13, 13), 0.5).double()
+    dots = x + 0.2 * torch.eye(169).view(169, 1, 13, 13)
+    found = torch.stack(model.mixture(dots))[:, :, 6, 6]
+    expected = torch.stack(model.mixture(x))[:, :, 6, 6]
+    rows, columns = (found != expected).any(0).any(-1).view(13, 13).nonzero().T
+    reach = window // 2 + layers + 1
+    assert rows.min() == columns.min() == 6 - reach
+    assert rows.max() == 6 and columns.max() == 6 + reach - 1
+
+
 def test_pictures_do_not_see_each_other(model, device):
     x = grey(3, 1, 6, 5).to(device)
     alone = torch.cat([model(one[None]) for one in x])
