@@ -117,6 +117,11 @@ from handbook_code.perception.autoencoders import (
     EntropyBottleneck,
     lloyd,
 )
+from handbook_code.perception.density import (
+    MaskedConv2d,
+    PixelCNN,
+    logistic_mixture_log_prob,
+)
 from handbook_code.perception.distances import (
     euclidean_distance,
     inner_distance,
@@ -247,6 +252,9 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "sensitivity",
     "rms_sensitivity",
     "response_jacobian",
+    "logistic_mixture_log_prob",
+    "MaskedConv2d",
+    "PixelCNN",
     "EntropyBottleneck",
     "CompressiveAutoencoder",
     "lloyd",

@@ -88,6 +88,11 @@ from handbook_code.plots.perception import (
     indicatrices,
     standings,
 )
+from handbook_code.plots.photographs import (
+    by_bits,
+    by_noise,
+    by_probability,
+)
 from handbook_code.plots.pictures import (
     bands,
     fading,
@@ -150,10 +155,13 @@ __all__ = [
     "box_fields",
     "box_paths",
     "box_profiles",
+    "by_bits",
     "by_depth",
     "by_distance",
     "by_logit",
+    "by_noise",
     "by_place",
+    "by_probability",
     "by_radius",
     "by_rate",
     "by_size",
