@@ -6,6 +6,7 @@ The data set cannot be shipped. ``agreement.py`` has the correlations.
 import os
 import re
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -255,11 +256,11 @@ def _number(text: str) -> float | None:
 
 def _gaps(rows: Sequence[_Row]) -> list[str]:
     there = {row.place for row in rows}
+    limits = (REFERENCES, len(KINDS), LEVELS)
+    places = product(*(range(1, limit + 1) for limit in limits))
     return [
         _unjudged(f"i{r:02}_{k:02}_{n}")
-        for r in range(1, REFERENCES + 1)
-        for k in range(1, len(KINDS) + 1)
-        for n in range(1, LEVELS + 1)
+        for r, k, n in places
         if (r, k, n) not in there
     ]
 
