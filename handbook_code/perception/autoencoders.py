@@ -156,6 +156,8 @@ class CompressiveAutoencoder(nn.Module):
         encoder: e, from samples (N, …) to codes (N, channels, …).
         decoder: d, from codes to samples.
         channels: of the codes.
+        widths: of the bottleneck's c.
+        scale: of the bottleneck: how wide codes are at the start.
 
     Returns:
         A module. Called with samples it gives their reconstructions, and the
@@ -175,10 +177,15 @@ class CompressiveAutoencoder(nn.Module):
         encoder: Callable[[Tensor], Tensor],
         decoder: Callable[[Tensor], Tensor],
         channels: int,
+        *,
+        widths: Sequence[int] = (3, 3, 3),
+        scale: float = 10.0,
     ):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
-        self.bottleneck = EntropyBottleneck(channels)
+        self.bottleneck = EntropyBottleneck(
+            channels, widths=widths, scale=scale
+        )
 
     def forward(
         self, x: Tensor, *, noise: Tensor | None = None
