@@ -82,6 +82,7 @@ from handbook_code.plots.overlap import (
     starts,
     weights,
 )
+from handbook_code.plots.opinions import agreement_by_rate, agreement_within
 from handbook_code.plots.perception import (
     equalised,
     exponents,
@@ -133,6 +134,8 @@ set_matplotlib_formats("svg", metadata={"Date": None})
 
 __all__ = [
     "against",
+    "agreement_by_rate",
+    "agreement_within",
     "answers",
     "answers_by_group",
     "apart",
