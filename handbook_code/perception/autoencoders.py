@@ -107,12 +107,16 @@ class EntropyBottleneck(nn.Module):
         """What each sample of a code costs, (N,)."""
         return self.surprise(code).flatten(1).sum(1)
 
-    def surprise(self, code: Tensor) -> Tensor:
-        """What each element of a code costs, of the code's shape."""
+    def surprise(self, code: Tensor, *, step: float = 1.0) -> Tensor:
+        """What each element of a code costs, of the code's shape.
+
+        ``step`` is the width of the cells: the codes are multiples of it.
+        """
         self._check(code)
+        check_positive(step=step)
         # Half precision has no halves beside large whole numbers.
         _, code = widen(code)
-        both = torch.cat([code - 0.5, code + 0.5])
+        both = torch.cat([code - step / 2, code + step / 2])
         low, high = self.logits(both).chunk(2)
         # The logarithm of σ(high) − σ(low) without the difference, which is 0
         # in the tails. The clamp is for a rise that rounding has lost.
