@@ -72,6 +72,7 @@ from handbook_code.plots.kinships import (
     kinships,
 )
 from handbook_code.plots.margins import margins, minimisers, spreads
+from handbook_code.plots.opinions import agreement_by_rate, agreement_within
 from handbook_code.plots.overlap import (
     balance,
     by_size,
@@ -82,7 +83,6 @@ from handbook_code.plots.overlap import (
     starts,
     weights,
 )
-from handbook_code.plots.opinions import agreement_by_rate, agreement_within
 from handbook_code.plots.perception import (
     equalised,
     exponents,
