@@ -62,16 +62,16 @@ def agreement_within(
     for ax, (judge, rows) in zip(axes, table.items(), strict=True):
         ax.axvline(0, color="0.8", lw=0.6, zorder=0)
         for place, values in enumerate(rows.values()):
-            ends = [min(values.values()), max(values.values())]
-            ax.plot(ends, [place] * 2, color="0.85", lw=1.2, zorder=0)
-            for name, (colour, mark, _) in zip(names, LOOKS, strict=False):
-                ax.plot(values[name], place, mark, color=colour, ms=5, mew=0)
+            ax.axhline(place + 0.5, color="0.9", lw=0.6, zorder=0)
+            for n, (name, look) in enumerate(zip(names, LOOKS, strict=False)):
+                down = place + 0.13 * (n - (len(names) - 1) / 2)
+                ax.plot(values[name], down, look[1], color=look[0], ms=4.5)
         ax.set(title=judge, xlabel="rank correlation", xlim=(-0.65, 1.05))
         ax.set_yticks(range(len(rows)), rows, color="0.35")
         ax.tick_params(axis="y", length=0)
         ax.set_ylim(len(rows) - 0.5, -0.5)
     for name, (colour, mark, _) in zip(names, LOOKS, strict=False):
-        axes[0].plot([], [], mark, color=colour, ms=5, mew=0, label=name)
+        axes[0].plot([], [], mark, color=colour, ms=4.5, label=name)
     axes[0].figure.legend(
         *axes[0].get_legend_handles_labels(), frameon=False,
         loc="outside lower center", ncols=4,
