@@ -117,16 +117,11 @@ class TID2013(Dataset):
         return len(self.names)
 
     def __getitem__(self, index: int) -> Judged:
-        pure, made = self._files[index]
-        return Judged(
-            _pixels(pure),
-            _pixels(made),
-            self.mos[index].item(),
-            self.std[index].item(),
-            self.names[index],
-            self.kinds[index].item(),
-            self.levels[index].item(),
-        )
+        pure, made = map(_pixels, self._files[index])
+        numbers = (self.mos, self.std, self.kinds, self.levels)
+        mos, std, kind, level = (column[index].item() for column in numbers)
+        name = self.names[index]
+        return Judged(pure, made, mos, std, name, kind, level)
 
     def __repr__(self) -> str:
         return f"TID2013({str(self.folder)!r}): {len(self)} pictures"
@@ -307,10 +302,7 @@ def _pictures(folder: Path, wrong: list[str]) -> dict[str, Path]:
 def _same(one: Path, other: Path) -> bool:
     if one.read_bytes() == other.read_bytes():
         return True
-    try:
-        return torch.equal(_pixels(one), _pixels(other))
-    except ValueError:
-        return False
+    return torch.equal(_pixels(one), _pixels(other))
 
 
 def _missing(

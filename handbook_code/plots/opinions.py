@@ -27,7 +27,10 @@ def agreement_by_rate(
     line to bits of the same shape: dots are coders, lines go through means.
     ``controls`` maps a judge to levels that have no rate.
     """
-    _, axes = plt.subplots(1, len(judges), sharey=True, figsize=(6.8, 3.1))
+    figure, axes = plt.subplots(
+        1, len(judges), sharey=True, figsize=(6.8, 3.1), squeeze=False
+    )
+    axes = axes[0]
     for ax, (judge, lines) in zip(axes, judges.items(), strict=True):
         for (name, level), dash in zip(
             controls[judge].items(), DASHES, strict=False
@@ -43,7 +46,7 @@ def agreement_by_rate(
         ax.set(title=judge, xlabel="bits per pixel", xlim=(0, None))
         ax.axhline(0, color="0.8", lw=0.6, zorder=0)
     axes[0].set_ylabel("rank correlation")
-    axes[0].figure.legend(
+    figure.legend(
         *axes[0].get_legend_handles_labels(), frameon=False,
         loc="outside lower center", ncols=3, handlelength=2.4,
     )  # fmt: skip
