@@ -1,10 +1,12 @@
 """Correlations of distances with opinions, and where they come to lie."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
+from handbook_code import plots
 from handbook_code.agreement import correlation, within
 
 
@@ -123,3 +125,15 @@ def test_messages():
         correlation(d, 0 * s, group)
     with pytest.raises(ValueError, match="expected a finite number for each"):
         correlation(d[:, None], s, group)
+
+
+def test_one_judge_alone_has_a_figure(monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda: None)
+    # So it is with a copy of TID2013: people are the only panel.
+    plots.agreement_by_rate(
+        {"people": {name: torch.rand(3, 2) for name in "abcd"}},
+        {name: torch.rand(3, 2) for name in "abcd"},
+        {"people": {"control": 0.5}},
+    )
+    assert plt.gcf().axes[0].get_title(loc="left") == "people"
+    plt.close("all")
