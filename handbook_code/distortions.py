@@ -149,7 +149,7 @@ def distorted(picture: Tensor, kind: int, level: int, seed: int = 0) -> Tensor:
         picture: its sides at least 18 pixels.
         kind: one of ``DISTORTIONS``, numbered as in ``opinion.KINDS``.
         level: from 1 to 5. Of mean shift and contrast every second level is
-            in the other direction, as in TID2013.
+            in the other direction.
         seed: of what is random in it, drawn anew for each kind and level.
 
     Returns:
