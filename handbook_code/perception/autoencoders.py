@@ -107,12 +107,16 @@ class EntropyBottleneck(nn.Module):
         """What each sample of a code costs, (N,)."""
         return self.surprise(code).flatten(1).sum(1)
 
-    def surprise(self, code: Tensor) -> Tensor:
-        """What each element of a code costs, of the code's shape."""
+    def surprise(self, code: Tensor, *, step: float = 1.0) -> Tensor:
+        """What each element of a code costs, of the code's shape.
+
+        ``step`` is the width of the cells: the codes are multiples of it.
+        """
         self._check(code)
+        check_positive(step=step)
         # Half precision has no halves beside large whole numbers.
         _, code = widen(code)
-        both = torch.cat([code - 0.5, code + 0.5])
+        both = torch.cat([code - step / 2, code + step / 2])
         low, high = self.logits(both).chunk(2)
         # The logarithm of σ(high) − σ(low) without the difference, which is 0
         # in the tails. The clamp is for a rise that rounding has lost.
@@ -156,6 +160,8 @@ class CompressiveAutoencoder(nn.Module):
         encoder: e, from samples (N, …) to codes (N, channels, …).
         decoder: d, from codes to samples.
         channels: of the codes.
+        widths: of the bottleneck's c.
+        scale: of the bottleneck: how wide codes are at the start.
 
     Returns:
         A module. Called with samples it gives their reconstructions, and the
@@ -175,10 +181,15 @@ class CompressiveAutoencoder(nn.Module):
         encoder: Callable[[Tensor], Tensor],
         decoder: Callable[[Tensor], Tensor],
         channels: int,
+        *,
+        widths: Sequence[int] = (3, 3, 3),
+        scale: float = 10.0,
     ):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
-        self.bottleneck = EntropyBottleneck(channels)
+        self.bottleneck = EntropyBottleneck(
+            channels, widths=widths, scale=scale
+        )
 
     def forward(
         self, x: Tensor, *, noise: Tensor | None = None

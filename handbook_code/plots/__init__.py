@@ -72,6 +72,7 @@ from handbook_code.plots.kinships import (
     kinships,
 )
 from handbook_code.plots.margins import margins, minimisers, spreads
+from handbook_code.plots.opinions import agreement_by_rate, agreement_within
 from handbook_code.plots.overlap import (
     balance,
     by_size,
@@ -140,6 +141,8 @@ set_matplotlib_formats("svg", metadata={"Date": None})
 
 __all__ = [
     "against",
+    "agreement_by_rate",
+    "agreement_within",
     "answers",
     "answers_by_group",
     "apart",

@@ -368,3 +368,14 @@ def test_messages(call, message):
 def test_codes_of_whole_numbers_are_refused():
     with pytest.raises(TypeError, match="y: expected a floating-point"):
         EntropyBottleneck(1)(torch.ones(2, 1, dtype=torch.long))
+
+
+def test_a_coder_passes_width_and_scale_on_to_its_bottleneck():
+    nothing = nn.Identity(), nn.Identity()
+    torch.manual_seed(0)
+    net = CompressiveAutoencoder(*nothing, 2, widths=(5,), scale=3.0)
+    torch.manual_seed(0)
+    alone = EntropyBottleneck(2, widths=(5,), scale=3.0)
+    y = torch.randn(4, 2).round()
+    assert net.eval()(y)[1].equal(alone.eval()(y)[1])
+    assert not net(y)[1].equal(CompressiveAutoencoder(*nothing, 2)(y)[1])
