@@ -219,7 +219,7 @@ def step_for(
     step will do.
     """
     low, high = math.log(1 / 30), math.log(30)
-    for _ in range(20):
+    for _ in range(14):
         middle = (low + high) / 2
         cost = decoded(coder, images, step=math.exp(middle))[1].mean()
         low, high = (middle, high) if cost > target else (low, middle)

@@ -149,9 +149,8 @@ def test_a_target_turns_the_weight(images):
     settings = {"steps": 150, "weight": 200.0, "target_images": images}
     few, many = (quick(target=t, **settings) for t in (0.05, 0.4))
     assert few.weight < 200 < many.weight
-    costs = [decoded(run.coder, stripes(dice(9)))[1].mean()
-             for run in (few, many)]  # fmt: skip
-    assert costs[0] < 0.75 * costs[1]
+    late = [sum(run.bits_per_pixel[-20:]) / 20 for run in (few, many)]
+    assert late[0] < 0.95 * late[1]
 
 
 def test_the_schedule_and_the_optimiser_are_yours():
