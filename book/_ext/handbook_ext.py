@@ -182,7 +182,9 @@ class Implementations(SphinxDirective):
         lines += [":class: dropdown note", "", "```python", *code[:-1]]
         lines += ["```", ":::"]
         parent = nodes.Element()
-        self.state.nested_parse(StringList(lines, self.env.docname), 0, parent)
+        self.state.nested_parse(
+            StringList(lines, self.env.docname), 0, parent
+        )
         return parent.children
 
 
