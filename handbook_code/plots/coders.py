@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from handbook_code.plots.pictures import COLOURS, LINES, QUIET
@@ -32,6 +33,9 @@ def judged_coders(
         axis.axhline(rule - 0.5, color=QUIET, lw=0.8)
         axis.set(xlabel=judge, xscale="log", ylim=(len(rows) - 0.5, -0.5))
         axis.grid(axis="y", lw=0.3)
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.minorticks_off()
     for (label, value), line in zip(known.items(), LINES[1:], strict=False):
         axes[0].axvline(value, color=QUIET, ls=line, label=label)
     axes[0].set_yticks(range(len(rows)), rows)
