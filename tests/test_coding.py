@@ -229,6 +229,8 @@ def test_side_by_side_a_coder_learns_what_it_would_alone():
         for n, x in enumerate(batches):
             adam.param_groups[0]["lr"] = rate * coding.cosine(n / steps)
             x_hat, bits = alone(x, noise=noises[n][k])
+            spent = both.bits_per_pixel[n][k]
+            assert spent == pytest.approx(bits.mean().item() / 256, rel=1e-3)
             cost = bits.mean() / 256 + weight * mse_loss(x_hat, x)
             adam.zero_grad(), cost.backward(), adam.step()
         learnt = both.coder.coders()[k]
