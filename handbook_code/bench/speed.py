@@ -115,7 +115,7 @@ def measure(
     found = {name: _answer(loss, tensors) for name, loss in losses.items()}
     seconds = alternate(losses, tensors, rounds)
     return {
-        "elements": leaves[0].numel(),
+        "elements": sum(leaf.numel() for leaf in leaves),
         # To read all there is and to write the gradients, once.
         "least_bytes": sum(t.nbytes for t in [*tensors, *leaves]),
         "by": {

@@ -37,16 +37,19 @@ def fastest(run: dict) -> str | None:
 
 
 def growth(record: dict, threads: int = 1) -> dict[str, tuple[float, float]]:
-    """By which power time and memory grew from the next to the last size."""
+    """By which power time and memory grew between the two largest sizes."""
     sizes: dict[str, list[dict]] = {}
     for run in record["runs"]:
         if run["threads"] == threads:
             sizes.setdefault(run["loss"], []).append(run)
-    return {
-        loss: tuple(_powers(*runs[-2:]))
-        for loss, runs in sizes.items()
-        if len(runs) > 1
-    }
+    found = {}
+    for loss, runs in sizes.items():
+        largest = max(runs, key=lambda run: run["elements"])
+        fewer = [r for r in runs if r["elements"] < largest["elements"]]
+        if fewer:
+            next_to_it = max(fewer, key=lambda run: run["elements"])
+            found[loss] = tuple(_powers(next_to_it, largest))
+    return found
 
 
 def _contest(run: dict, copied: float) -> Contest:

@@ -7,6 +7,7 @@ import torch
 
 from handbook_code import focal_loss
 from handbook_code.bench import meter, speed, workloads
+from handbook_code.bench.record import RECORDS, read_record
 from handbook_code.bench.workloads import Workload
 
 WORKS = workloads.workloads()
@@ -119,3 +120,21 @@ def test_medians_are_taken_in_turns():
     assert found.keys() == losses.keys() and min(found.values()) > 0
     turns = [name for n, name in enumerate(calls) if name != calls[n - 1]]
     assert turns.count("a") >= 3 and turns.count("b") >= 3
+
+
+def test_the_record_is_of_every_workload_at_every_size():
+    runs = read_record(RECORDS / "speed.json")["runs"]
+    found = [(run["loss"], run["size"]) for run in runs]
+    wanted = [(n, size) for n, work in WORKS.items() for size in work.sizes]
+    assert sorted(found) == sorted(wanted), "run: make bench"
+    draw = torch.Generator()
+    for run in runs:
+        work = WORKS[run["loss"]]
+        assert run["by"].keys() == {speed.OURS, *work.peers}
+        if run["elements"] < 1e6:
+            leaves = work.tensors(run["size"], draw)[: work.slopes]
+            assert run["elements"] == sum(leaf.numel() for leaf in leaves)
+        for name, found in run["by"].items():
+            if name not in work.differ:
+                # In float32, sums over a million may part a little more.
+                assert found["gap"] <= 5 * speed.ALIKE, (run["loss"], name)
