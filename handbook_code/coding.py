@@ -124,18 +124,31 @@ def _coded(
     return coder.decoder(code), surprise.flatten(1).sum(1)
 
 
+@torch.no_grad()
 def step_for(
-    coder: CompressiveAutoencoder, images: Tensor, target: float
+    coder: CompressiveAutoencoder,
+    images: Tensor,
+    target: float,
+    *,
+    batch: int = 64,
 ) -> float:
     """The step of ``decoded`` with which images cost so many bits per pixel.
 
     By bisection, from a thirtieth to thirty; at these ends it stays if no
     step will do.
     """
+    was, device = coder.training, next(coder.parameters()).device
+    coder.eval()
+    parts = [coder.encode(p.to(device)) for p in images.split(batch)]
+    coder.train(was)
+    code = torch.cat(parts)
+    pixels = len(images) * images.shape[-2:].numel()
     low, high = math.log(1 / 30), math.log(30)
     for _ in range(14):
         middle = (low + high) / 2
-        cost = decoded(coder, images, step=math.exp(middle))[1].mean()
+        step = math.exp(middle)
+        rounded = step * torch.round(code / step)
+        cost = coder.bottleneck.surprise(rounded, step=step).sum() / pixels
         low, high = (middle, high) if cost > target else (low, middle)
     return math.exp((low + high) / 2)
 

@@ -35,6 +35,7 @@ def judged_coders(
         axis.grid(axis="y", lw=0.3)
         axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.xaxis.set_major_formatter("{x:g}")
+        axis.tick_params(axis="x", labelsize=7)
         axis.minorticks_off()
     for (label, value), line in zip(known.items(), LINES[1:], strict=False):
         axes[0].axvline(value, color=QUIET, ls=line, label=label)
