@@ -1,7 +1,7 @@
 # make book   build the book          make lab         its chapters in JupyterLab
 # make test   every check             make references  renew what tests compare with
 # make full CHAPTERS=book/…md         run chapters at full scale, for hours
-# make bench                          time every loss beside its peers, an hour
+# make bench                          time every loss beside its peers
 # make bench-segmentation             renew the record of the segmentation losses
 PYTHON ?= python3
 BIN := .venv/bin

@@ -137,4 +137,4 @@ def test_the_record_is_of_every_workload_at_every_size():
         for name, found in run["by"].items():
             if name not in work.differ:
                 # In float32, sums over a million may part a little more.
-                assert found["gap"] <= 5 * speed.ALIKE, (run["loss"], name)
+                assert found["gap"] <= 10 * speed.ALIKE, (run["loss"], name)
