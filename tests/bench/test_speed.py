@@ -136,5 +136,5 @@ def test_the_record_is_of_every_workload_at_every_size():
             assert run["elements"] == sum(leaf.numel() for leaf in leaves)
         for name, found in run["by"].items():
             if name not in work.differ:
-                # In float32, sums over a million may part a little more.
-                assert found["gap"] <= 10 * speed.ALIKE, (run["loss"], name)
+                # In float32, differences of sums over a million lose digits.
+                assert found["gap"] <= 20 * speed.ALIKE, (run["loss"], name)
