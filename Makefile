@@ -31,7 +31,7 @@ book: $(READY)
 
 test: book
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadscope
 	env -u HANDBOOK_SCALE $(BIN)/python -m pytest -q -n 2 --dist loadscope --nbval --nbval-current-env \
 	  --nbval-cell-timeout 600 --nbval-sanitize-with tests/sanitize.cfg tests/reference
 

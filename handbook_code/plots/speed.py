@@ -1,6 +1,7 @@
 """What losses cost beside those of others, and how the cost grows."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -69,7 +70,8 @@ def growths(
                     curve["elements"], curve[key], "o-", ms=2.5, lw=1.2,
                     color=colour, label=key,
                 )  # fmt: skip
-        ax.set_title(name.replace("_", " "), fontsize=6.5)
+        title = fill(name.replace("_", " "), 24)
+        ax.set_title(title, fontsize=5.5 + ("\n" not in title))
         ax.tick_params(labelsize=5.5)
         ax.minorticks_off()
     for ax in axes.flat[len(curves) :]:
