@@ -1,14 +1,9 @@
 """NLPD: parity, values by hand, extremes and messages."""
 
-import importlib
-import sys
 from functools import partial
 
-import numpy as np
 import pytest
 import torch
-from scipy.ndimage import correlate
-from scipy.signal import convolve2d
 from torch import nn
 
 import naive
@@ -17,67 +12,15 @@ from handbook_code import (
     nlpd,
     normalized_laplacian_pyramid,
 )
-from peers import peer
+from nlpd_loop import BINOMIAL, BURT, matlab
 
 pytestmark = pytest.mark.usefixtures("road")
-
-# The numbers of NLP_dist.m, a kernel as it prints it: up, left, right, down,
-# two to the right.
-FLOORS = (0.0248, 0.0185, 0.0179, 0.0191, 0.0220, 0.2782)
-KERNELS = (
-    (0.1011, 0.1493, 0.1460, 0.1015, 0.0072),
-    (0.0757, 0.1986, 0.1846, 0.0837, 0),
-    (0.0477, 0.2138, 0.2243, 0.0467, 0),
-    (0, 0.2503, 0.2616, 0, 0),
-    (0, 0.2598, 0.2552, 0, 0),
-    (0, 0.2215, 0.0717, 0, 0),
-)
-BURT = np.outer(*[[0.05, 0.25, 0.4, 0.25, 0.05]] * 2)
-BINOMIAL = np.outer(*[[1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16]] * 2)
 
 
 def with_slope(loss, input, *rest):
     input = input.detach().requires_grad_()
     value = loss(input, *rest)
     return value, *torch.autograd.grad(value.sum(), input)
-
-
-def matlab(x, y, *, taps=BURT, border="reflect", turned=True, far=True):
-    """NLP_dist, after its MATLAB code; scipy's "reflect" is its "symmetric".
-
-    The other choices are those of ports.
-    """
-    padding = {"reflect": "edge", "mirror": "reflect"}[border]
-
-    def down(picture):
-        return correlate(picture, taps, mode=border)[::2, ::2]
-
-    def up(picture, shape):
-        padded = np.pad(picture, 1, mode=padding)
-        stuffed = np.zeros(tuple(2 * n for n in padded.shape))
-        stuffed[::2, ::2] = 4 * padded
-        blurred = correlate(stuffed, taps, mode="constant")
-        return blurred[2 : 2 + shape[0], 2 : 2 + shape[1]]
-
-    def responses(picture):
-        for floor, around in zip(FLOORS, KERNELS, strict=True):
-            last = floor == FLOORS[-1]
-            low = picture if last else down(picture)
-            band = picture if last else picture - up(low, picture.shape)
-            kernel = np.zeros((5, 5))
-            kernel[[1, 2, 2, 3, 2], [2, 1, 3, 2, 4]] = around
-            kernel[2, 4] *= far
-            kernel = kernel if turned else kernel[::-1, ::-1]
-            near = convolve2d(np.abs(band), kernel, mode="same")
-            yield band / (floor + near)
-            picture = low
-
-    seen = (
-        responses(np.asarray(p.cpu() if isinstance(p, torch.Tensor) else p))
-        for p in (x, y)
-    )
-    pairs = zip(*seen, strict=True)
-    return np.mean([np.sqrt(np.mean((u - v) ** 2)) for u, v in pairs])
 
 
 # Parity
@@ -106,30 +49,6 @@ def test_the_slope_of_nlpd_is_that_of_the_matlab_function(generator):
         y,
         step=1e-6,
     )
-
-
-def test_nlpd_is_not_plenoptic_s(grey, monkeypatch):
-    """Theirs blurs by a binomial, mirrors without the border pixel, does not
-    turn the kernels, and adds 1e-10 under the root."""
-    peer("plenoptic")
-    pyrtools = sys.modules.get("pyrtools") or importlib.import_module(
-        "pyrtools"
-    )
-    taps = np.array([[1.0, 4, 6, 4, 1]]).T / 16 * 2**0.5
-    monkeypatch.setattr(
-        pyrtools, "named_filter", {"binom5": taps}.get, raising=False
-    )
-    theirs = peer("plenoptic.metric").nlpd
-    x, y = grey
-    port = [
-        matlab(*pair, taps=BINOMIAL, border="mirror", turned=False)
-        for pair in zip(x[:, 0], y[:, 0], strict=True)
-    ]
-    value = theirs(x, y)[:, 0]
-    torch.testing.assert_close(value, value.new_tensor(port))
-    ours = nlpd(x, y, reduction="none")
-    assert ((value / ours - 1).abs() > 0.01).all()
-    assert (theirs(x, x) > 0).all() and nlpd(x, x) == 0
 
 
 @pytest.mark.parametrize(
