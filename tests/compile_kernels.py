@@ -20,11 +20,12 @@ from handbook_code._triton import (
     line_up,
     pull,
     soft_minimum,
+    ssim,
 )
 
 TARGET = GPUTarget("cuda", 90, 32)
-WHOLE = {"count", "classes", "ignore_index", "rows", "number", "width"}
-NUMBERS = {"share", "base", "more", "gamma", "smoothing"}
+WHOLE = {"count", "classes", "ignore_index", "rows", "number", "width", "height"}
+NUMBERS = {"share", "base", "more", "gamma", "smoothing", "dark", "flat"}
 INDICES = {"target", "place"}
 PAIRS = {"WIDTH": 128, "ROWS": 64, "COLUMNS": 64}
 EXACT = {"PLACE": True, "SCALE": True, "PRECISION": "ieee"}
@@ -35,6 +36,7 @@ KERNELS = [
     (line_up._by_rows, PAIRS | EXACT),
     (line_up._by_candidates, PAIRS | EXACT),
     (line_up._by_rows, PAIRS | EXACT | {"PRECISION": "tf32"}),
+    (ssim._ssim, {"SIDE": 64, "REACH": 10, "PRECISION": "tf32x3"}),
     (soft_minimum._soft_minimum, PAIRS | {"WIDTH": 16, "MEAN": True}),
 ]
 

@@ -67,10 +67,10 @@ def _gather(
     x: Tensor, y: Tensor, g: Tensor, log_b: Tensor, t: Tensor, mean: bool
 ) -> tuple[Tensor, Tensor]:
     (rows, width), number = x.shape, len(y)
-    x, y, height = x.contiguous(), y.contiguous(), g / t + log_b
+    x, y, heights = x.contiguous(), y.contiguous(), g / t + log_b
     logs, centre = x.new_empty(rows), torch.empty_like(x)
     _soft_minimum[(cdiv(rows, ROWS),)](
-        x, y, height, t, logs, centre, rows, number, width,
+        x, y, heights, t, logs, centre, rows, number, width,
         MEAN=mean, WIDTH=power(width), ROWS=ROWS, COLUMNS=COLUMNS,
     )  # fmt: skip
     return logs, centre
@@ -78,7 +78,7 @@ def _gather(
 
 @triton.jit
 def _soft_minimum(
-    x, y, height, t, logs, centre, rows, number, width,
+    x, y, heights, t, logs, centre, rows, number, width,
     MEAN: tl.constexpr, WIDTH: tl.constexpr,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
@@ -97,7 +97,7 @@ def _soft_minimum(
             v = tl.load(y + j * width + axis, mask=j < number, other=0)
             apart = u[:, None] - v[None, :]
             cost += apart * apart
-        h = tl.load(height + j, mask=j < number, other=-float("inf"))
+        h = tl.load(heights + j, mask=j < number, other=-float("inf"))
         exponent = h[None, :] - cost * per_t
         higher = tl.maximum(top, tl.max(exponent, 1))
         shift = finite(higher)

@@ -180,6 +180,7 @@ GOALS_BY_MAKER = {
     "faces": PRODUCTS,
 }
 KERNELS = {
+    "ssim_loss": kernel("ssim", "ssim", data_range=1.0),
     "focal_loss": kernel("focal", "focal"),
     "cross_entropy_loss": kernel(
         "cross_entropy", "cross_entropy", label_smoothing=0.1
