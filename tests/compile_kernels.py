@@ -24,18 +24,25 @@ from handbook_code._triton import (
 )
 
 TARGET = GPUTarget("cuda", 90, 32)
-WHOLE = {"count", "classes", "ignore_index", "rows", "number", "width", "height"}
+WHOLE = {
+    "count",
+    "classes",
+    "ignore_index",
+    "rows",
+    "number",
+    "width",
+    "height",
+}
 NUMBERS = {"share", "base", "more", "gamma", "smoothing", "dark", "flat"}
 INDICES = {"target", "place"}
 PAIRS = {"WIDTH": 128, "ROWS": 64, "COLUMNS": 64}
-EXACT = {"PLACE": True, "SCALE": True, "PRECISION": "ieee"}
+ALL = {"PLACE": True, "SCALE": True, "PRECISION": "tf32"}
 KERNELS = [
     (pull._times, {"BLOCK": 1 << 12}),
     (focal._focal, {"FLAT": False, "BLOCK": 1 << 10}),
     (cross_entropy._cross_entropy, {"SMOOTH": True, "TILE": 1 << 14}),
-    (line_up._by_rows, PAIRS | EXACT),
-    (line_up._by_candidates, PAIRS | EXACT),
-    (line_up._by_rows, PAIRS | EXACT | {"PRECISION": "tf32"}),
+    (line_up._by_rows, PAIRS | ALL),
+    (line_up._by_candidates, PAIRS | ALL),
     (ssim._ssim, {"SIDE": 64, "REACH": 10, "PRECISION": "tf32x3"}),
     (soft_minimum._soft_minimum, PAIRS | {"WIDTH": 16, "MEAN": True}),
 ]

@@ -50,6 +50,8 @@ class Card(TorchFunctionMode):
             return torch.device("cuda")
         if function == Tensor.is_cuda.__get__:
             return True
+        if function == Tensor.is_cpu.__get__:
+            return False
         device = keywords.get("device")
         on_card = device is not None and torch.device(device).type == "cuda"
         if name in COPYING and (on_card or isinstance(args[0], Tensor)):
@@ -59,10 +61,9 @@ class Card(TorchFunctionMode):
         if on_card:
             keywords["device"] = "cpu"
         args = [
-            torch.device("cpu") if a == torch.device("cuda") else a
-            if isinstance(a, torch.device) else a
+            torch.device("cpu") if isinstance(a, torch.device) else a
             for a in args
-        ]  # fmt: skip
+        ]
         return function(*args, **keywords)
 
 

@@ -42,6 +42,9 @@ def transport(
     columns, dxᵢ = 2 aᵢ (xᵢ − mᵢ), and dyⱼ likewise, times the column's sum
     for bⱼ.
     """
+    if len(x) < len(y):
+        value, slopes = transport(y, x, b, a, epsilon, iterations)
+        return value, tuple(slopes[k] for k in (1, 0, 3, 2))
     log_a, log_b = a.log(), b.log()
     f, g = torch.zeros_like(a), torch.zeros_like(b)
     _, spread = _range(x, y, epsilon)

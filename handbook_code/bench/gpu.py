@@ -106,9 +106,8 @@ class Clock:
         times = {name: [] for name in calls}
         names = list(calls)
         for turn in range(rounds):
-            for name in (
-                names[turn % len(names) :] + names[: turn % len(names)]
-            ):
+            first = turn % max(1, len(names))
+            for name in names[first:] + names[:first]:
                 times[name].append(self(calls[name]))
         return {name: median(found) for name, found in times.items()}
 
