@@ -139,7 +139,7 @@ def measure(work: Workload, asked: argparse.Namespace, clock: Clock) -> dict:
     leaves = tensors[: work.slopes]
     for leaf in leaves:
         leaf.requires_grad_()
-    losses = roads(work, asked.compiler) | installed(work, asked.peers)
+    losses = roads(work, asked.compiler) | installed(work, asked.roads)
     by, right = {}, None
     for name, loss in losses.items():
         if asked.roads and name not in asked.roads:
@@ -250,7 +250,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--roads", nargs="+", metavar="NAME",
         help="formula, handbook_code, compiled, 'compiled in one', triton, "
              "or a peer (all)")
-    add("--peers", nargs="*", metavar="NAME", help="packages (all there are)")
     add("--size", choices=SIDES, default="full",
         help="full, for a card; tiny, to see that all of it runs")
     add("--device", default="cuda", metavar="NAME", help="cuda or cpu")
