@@ -155,8 +155,6 @@ def measure(work: Workload, asked: argparse.Namespace, clock: Clock) -> dict:
         except Exception as error:  # of others, and of a card's memory
             reason = f"{type(error).__name__}: {error}".partition("\n")[0]
             by[name] = {"failed": reason[:200]}
-            del error
-            torch.cuda.empty_cache()
     calls = {
         name: lambda loss=losses[name]: step(loss, tensors)
         for name, found in by.items()

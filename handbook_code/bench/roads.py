@@ -22,6 +22,7 @@ def roads(work: Workload, compiler: str = "inductor") -> dict[str, Loss]:
     backward each by itself; and compiled in one, so that the slopes are made
     while the numbers are at hand.
     """
+    torch.compiler.reset()  # it gives up on code that it has met too often
     formula = formulas_only()(work.ours)
     build = partial(
         torch.compile, backend=compiler, fullgraph=True, dynamic=False
