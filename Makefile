@@ -2,6 +2,7 @@
 # make test   every check             make references  renew what tests compare with
 # make full CHAPTERS=book/…md         run chapters at full scale, for hours
 # make bench                          time every loss beside its peers
+# make bench-gpu                      the same on a graphics card, by all roads
 # make bench-segmentation             renew the record of the segmentation losses
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,7 +12,7 @@ export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := book
 .PHONY: book test test-gpu lab full references implementations new-chapter \
-        mutations bench bench-segmentation clean
+        mutations bench bench-gpu bench-segmentation clean
 
 # Torch first: what depends on it must not choose another one.
 $(READY): requirements.txt requirements-alone.txt pyproject.toml book/_ext/jupyterlab.json
@@ -67,6 +68,11 @@ mutations: book
 bench: $(READY)
 	env -u HANDBOOK_SILENT $(BIN)/python -m handbook_code.bench.speed
 	cp _build/speed/record.json book/records/speed.json
+
+# Needs a card. Goes on after an interruption.
+bench-gpu: $(READY)
+	$(BIN)/python -m handbook_code.bench.gpu
+	cp _build/gpu/record.json book/records/gpu.json
 
 # Half an hour; goes on after an interruption.
 bench-segmentation: $(READY)

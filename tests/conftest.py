@@ -1,5 +1,6 @@
 """Every test that asks for ``device`` runs on each device that is present."""
 
+import os
 import re
 from pathlib import Path
 
@@ -10,6 +11,9 @@ ROOT = Path(__file__).resolve().parents[1]
 DEVICES = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
 
 torch.set_num_threads(1)
+if not torch.cuda.is_available():
+    # Before anything imports Triton: its kernels then run on the processor.
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture(

@@ -38,7 +38,7 @@ FAMILIES = sorted(
         path.parts[0]
         for path in MODULES
         if len(path.parts) > 1
-        and path.parts[0] not in ("catalogue", "plots", "bench")
+        and path.parts[0] not in ("catalogue", "plots", "bench", "_triton")
     }
 )
 TOPICS = [
@@ -102,6 +102,13 @@ def test_dependencies_point_one_way(path):
     if path.parts[0] in FAMILIES:
         assert all("._" in name for name in ours), (
             "families share private siblings, nothing else"
+        )
+    if path.parts[0] == "_triton":
+        assert others - sys.stdlib_module_names <= {"torch", "triton"}
+        assert all("._" in name for name in ours)
+    elif path.parts[0] != "bench":
+        assert not {n for n in ours if "._triton" in n}, (
+            "no loss takes a kernel that no card has run"
         )
     if path.parts[0] == "bench":  # a user of the losses, like a chapter
         assert others - sys.stdlib_module_names <= {

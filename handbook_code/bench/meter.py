@@ -12,6 +12,8 @@ from statistics import median
 import torch
 from torch import Tensor
 from torch.autograd.profiler import profile
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 SHORTEST = 2e-3  # seconds: what is shorter is repeated, to be measured
 
@@ -70,6 +72,32 @@ def peak(loss: Callable, tensors: Sequence[Tensor]) -> int:
     ]
     changes.sort(key=lambda event: event.start_ns())
     return max(accumulate(event.nbytes() for event in changes), default=0)
+
+
+def moved(loss: Callable, tensors: Sequence[Tensor]) -> int:
+    """How many bytes torch's operators read and write, forward and backward,
+    if no cache keeps anything from one to the next."""
+    with _Moved() as seen:
+        step(loss, tensors)
+    return seen.total
+
+
+class _Moved(TorchDispatchMode):
+    def __init__(self):
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, operator, types, args=(), keywords=None):
+        keywords = keywords or {}
+        results = operator(*args, **keywords)
+        if not operator.is_view and "empty" not in operator._opname:
+            inputs = {k: v for k, v in keywords.items() if k != "out"}
+            given = args[1:] if operator._opname == "copy_" else args
+            for x in tree_leaves((given, inputs, results)):
+                if isinstance(x, Tensor):
+                    stored = x.untyped_storage().nbytes()  # once, if expanded
+                    self.total += min(x.nbytes, stored)
+        return results
 
 
 @contextmanager

@@ -45,14 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     before = torch.get_num_threads()
     try:
-        device = _device(asked.device)
+        device = usable(asked.device)
         plan = {"rounds": asked.rounds, "device": device.type}
         if asked.restart:
             (asked.out / "runs.jsonl").unlink(missing_ok=True)
         done = Lines(asked.out / "runs.jsonl", plan, KEY)
         run_all(asked, device, done)
         head = environment(" ".join([COMMAND, *words])) | plan
-        head["card"] = _card(device)
+        head["card"] = card(device)
         torch.set_num_threads(1)
         head["copied"] = round(copied(device))
         path = asked.out / "record.json"
@@ -112,7 +112,7 @@ def measure(
     for leaf in leaves:
         leaf.requires_grad_()
     losses = {OURS: work.ours, **peers}
-    found = {name: _answer(loss, tensors) for name, loss in losses.items()}
+    found = {name: answer(loss, tensors) for name, loss in losses.items()}
     seconds = alternate(losses, tensors, rounds)
     return {
         "elements": sum(leaf.numel() for leaf in leaves),
@@ -120,9 +120,9 @@ def measure(
         "least_bytes": sum(t.nbytes for t in [*tensors, *leaves]),
         "by": {
             name: {
-                "ms": _short(1e3 * seconds[name]),
-                "mb": _short(1e-6 * peak(loss, tensors)),
-                "gap": _short(_gap(found[name], found[OURS])),
+                "ms": short(1e3 * seconds[name]),
+                "mb": short(1e-6 * peak(loss, tensors)),
+                "gap": short(gap(found[name], found[OURS])),
                 "alike": name not in work.differ,
             }
             for name, loss in losses.items()
@@ -146,13 +146,13 @@ def table(record: dict) -> str:
     return "\n".join(rows)
 
 
-def _answer(loss: Callable, tensors: Sequence[Tensor]) -> list[Tensor]:
+def answer(loss: Callable, tensors: Sequence[Tensor]) -> list[Tensor]:
     value = step(loss, tensors)
     leaves = [tensor for tensor in tensors if tensor.requires_grad]
     return [value, *(leaf.grad for leaf in leaves)]
 
 
-def _gap(found: Sequence[Tensor], ours: Sequence[Tensor]) -> float:
+def gap(found: Sequence[Tensor], ours: Sequence[Tensor]) -> float:
     """The largest difference, in units of the largest number."""
     return max(
         ((a - b).abs().max() / b.abs().max().clamp(min=1e-30)).item()
@@ -195,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     return made
 
 
-def _device(name: str) -> torch.device:
+def usable(name: str) -> torch.device:
     try:
         torch.zeros(1, device=name)
     except (RuntimeError, AssertionError) as error:
@@ -204,11 +204,11 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _card(device: torch.device) -> str | None:
+def card(device: torch.device) -> str | None:
     return torch.cuda.get_device_name() if device.type == "cuda" else None
 
 
-def _short(number: float) -> float:
+def short(number: float) -> float:
     return float(f"{number:.4g}")
 
 
