@@ -1,5 +1,6 @@
 """Losses of probabilities with their slopes, in one pass over the logits."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -13,7 +14,7 @@ from handbook_code._checks import (
     check_unit_interval,
 )
 from handbook_code._fused import block, elementwise
-from handbook_code._reduce import check_reduction
+from handbook_code._reduce import cast, check_reduction
 from handbook_code.classification._labels import (
     binary,
     counted,
@@ -108,6 +109,34 @@ def cross_entropy(
     return _by_rows(
         kernel, z, t, share, ignore_index, reduction, wanted, dtype
     )
+
+
+def torch_s_cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    weight: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor | None:
+    check_unit_interval(label_smoothing=label_smoothing)
+    dtype, z, t, weight = of_classes(logits, target, weight)
+    check_reduction(reduction)
+    if not z.is_cpu:  # since below a value is read
+        return None
+    loss = F.cross_entropy(
+        z,
+        t,
+        weight,
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+        reduction=reduction,
+    )
+    # Of nothing that counts torch's mean is NaN.
+    if reduction == "mean" and math.isnan(loss.item()):
+        return None
+    return cast(loss, dtype)
 
 
 def softmax_focal(
