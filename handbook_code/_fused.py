@@ -79,7 +79,24 @@ def fused(
         parameters = inspect.signature(formula).parameters
         every, known = tuple(parameters), set(names)
         allowed = set(every)
+        positional = sum(p.kind != p.KEYWORD_ONLY for p in parameters.values())
         required = {n for n, p in parameters.items() if p.default is p.empty}
+
+        def by_shortcut(*args, **keywords):
+            if (
+                _only_autograd_watches(args)
+                and _only_autograd_watches(keywords.values())
+                and (when is None or when(*args, **keywords))
+            ):
+                value = shortcut(*args, **keywords)
+                if value is not None:
+                    return value
+            return formula(*args, **keywords)
+
+        if shortcut is None:
+            by_shortcut = formula
+        else:  # what names it, if it is called with a wrong argument
+            shortcut.__qualname__ = formula.__qualname__
 
         @wraps(formula)
         def loss(*args, **keywords):
@@ -91,25 +108,23 @@ def fused(
                 large = x.numel() if isinstance(x, Tensor) else 0
             else:
                 large = size(*args, **keywords)
-            small = large < loss.least
-            if small and shortcut is None:
-                return formula(*args, **keywords)
+            if large < loss.least:
+                return by_shortcut(*args, **keywords)
             given = dict(zip(every, args, strict=False)) | keywords
-            tensors = {n: t for n, t in given.items() if isinstance(t, Tensor)}
-            needy = {n for n, t in tensors.items() if t.requires_grad}
-            if not torch.is_grad_enabled():
-                needy.clear()
+            needy = set()
+            if torch.is_grad_enabled():
+                needy = {n for n in given if _needs_slope(given[n])}
             if (
-                not required <= given.keys()
+                # A call that is wrong, the formula tells of.
+                len(given) != len(args) + len(keywords)
+                or len(args) > positional
+                or not required <= given.keys()
                 or not allowed.issuperset(given)
                 or not needy <= known
-                or not _only_autograd_watches(tensors.values())
+                or not _only_autograd_watches(given.values())
                 or (when is not None and not when(*args, **keywords))
             ):
                 return formula(*args, **keywords)
-            if small:
-                value = shortcut(*args, **keywords)
-                return formula(*args, **keywords) if value is None else value
             wanted = tuple(name in needy for name in names)
             if not needy:
                 return one_pass(*args, **keywords, wanted=wanted)[0]
@@ -118,7 +133,7 @@ def fused(
             return _OnePass.apply(road, *map(given.get, names))
 
         loss.one_pass, loss.names, loss.when = one_pass, names, when
-        loss.least = least
+        loss.least, loss.shortcut = least, shortcut
         return loss
 
     return decorate
@@ -141,19 +156,24 @@ def may_pass(*tensors: Tensor, known: Tensor, least: int = 0) -> bool:
     )
 
 
-def _only_autograd_watches(tensors: Iterable[Tensor]) -> bool:
+def _needs_slope(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.requires_grad
+
+
+def _only_autograd_watches(values: Iterable[Any]) -> bool:
     return (
         # Inside torch.func: vmap, grad, jvp and their compositions.
         not torch._C._are_functorch_transforms_active()
         and not torch.jit.is_tracing()
-        and all(map(_is_ordinary, tensors))
+        and all(_is_ordinary(v) for v in values if isinstance(v, Tensor))
     )
 
 
 def _is_ordinary(tensor: Tensor) -> bool:
+    # Tensors of another kind, fake or sharded, have other needs.
+    kind = type(tensor)
     return (
-        # Tensors of another kind, fake or sharded, have other needs.
-        type(tensor) in (Tensor, nn.Parameter)
+        (kind is Tensor or kind is nn.Parameter)
         and tensor.numel() > 0
         and not tensor.is_meta
         and forward_ad.unpack_dual(tensor).tangent is None
@@ -275,7 +295,7 @@ def elementwise(
 def _blocks(
     x: Tensor, y: Tensor, slope: Tensor | None
 ) -> Iterable[tuple[Tensor, Tensor, Tensor | None]]:
-    if x.numel() <= block(x):
+    if x.numel() <= 2 * block(x):  # a little more costs less than two calls
         return [(x, y, slope)]
     rows = max(1, block(x) * len(x) // x.numel())
     outs = repeat(None) if slope is None else slope.split(rows)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import repeat
 
 import torch
 import torch.nn.functional as F
@@ -298,12 +299,13 @@ def _by_rows(
         total = share.sum()
         pull = pull / total.where(total != 0, 1)
     slope = z.new_empty(z.shape) if wanted[0] else None
-    each = torch.empty_like(share)
+    given = (z, t, counts, share, pull)
     rows = max(1, 2 * block(z) // z.shape[1])  # little else is kept
-    for first in range(0, len(z), rows):
-        part = slice(first, first + rows)
-        given = (x[part] for x in (z, t, counts, share, pull))
-        out = None if slope is None else slope[part]
-        each[part] = kernel(*given, out)
+    if len(z) <= rows:
+        each = kernel(*given, slope)
+    else:
+        outs = repeat(None) if slope is None else slope.split(rows)
+        blocks = zip(*(x.split(rows) for x in given), outs, strict=False)
+        each = torch.cat([kernel(*parts) for parts in blocks])
     loss = each if reduction == "none" else (each.sum() * pull[0])
     return loss.to(dtype), (slope,)
