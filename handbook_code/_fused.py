@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from handbook_code._reduce import check_reduction
+from handbook_code._reduce import cast, check_reduction, common
 
 BLOCK = 1 << 16  # elements a thread: what its cache holds a few times over
 _by_formula = ContextVar("by_formula", default=False)
@@ -52,6 +52,7 @@ def fused(
     least: int = 0,
     size: Callable[..., int] | None = None,
     when: Callable[..., bool] | None = None,
+    shortcut: Callable[..., Tensor | None] | None = None,
 ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
     """Give the formula below it a faster road, for first derivatives.
 
@@ -69,46 +70,70 @@ def fused(
             of the first tensor. Must not fail, whatever it is given.
         when: called as the loss is; whether the pass can do it. Must not
             fail, whatever it is given.
+        shortcut: called as the loss is, where it is smaller than ``least``.
+            It checks as the formula does and gives the same, by a kernel of
+            torch that autograd knows, or None to leave it to the formula.
     """
 
     def decorate(formula: Callable[..., Tensor]) -> Callable[..., Tensor]:
         parameters = inspect.signature(formula).parameters
-        first = next(iter(parameters))
+        every, known = tuple(parameters), set(names)
+        allowed = set(every)
+        positional = sum(p.kind != p.KEYWORD_ONLY for p in parameters.values())
         required = {n for n, p in parameters.items() if p.default is p.empty}
+
+        def by_shortcut(*args, **keywords):
+            if (
+                _only_autograd_watches(args)
+                and _only_autograd_watches(keywords.values())
+                and (when is None or when(*args, **keywords))
+            ):
+                value = shortcut(*args, **keywords)
+                if value is not None:
+                    return value
+            return formula(*args, **keywords)
+
+        if shortcut is None:
+            by_shortcut = formula
+        else:  # what names it, if it is called with a wrong argument
+            shortcut.__qualname__ = formula.__qualname__
 
         @wraps(formula)
         def loss(*args, **keywords):
             # First, since a compiler must not see what follows.
             if torch.compiler.is_compiling() or _by_formula.get():
                 return formula(*args, **keywords)
-            given = dict(zip(parameters, args, strict=False)) | keywords
             if size is None:
-                x = given.get(first)
+                x = args[0] if args else keywords.get(every[0])
                 large = x.numel() if isinstance(x, Tensor) else 0
             else:
                 large = size(*args, **keywords)
             if large < loss.least:
-                return formula(*args, **keywords)
-            tensors = {n: t for n, t in given.items() if isinstance(t, Tensor)}
-            needy = {n for n, t in tensors.items() if t.requires_grad}
-            if not torch.is_grad_enabled():
-                needy = set()
+                return by_shortcut(*args, **keywords)
+            given = dict(zip(every, args, strict=False)) | keywords
+            needy = set()
+            if torch.is_grad_enabled():
+                needy = {n for n in given if _needs_slope(given[n])}
             if (
-                not required <= given.keys() <= parameters.keys()
-                or not needy <= set(names)
-                or not _only_autograd_watches(tensors.values())
+                # A call that is wrong, the formula tells of.
+                len(given) != len(args) + len(keywords)
+                or len(args) > positional
+                or not required <= given.keys()
+                or not allowed.issuperset(given)
+                or not needy <= known
+                or not _only_autograd_watches(given.values())
                 or (when is not None and not when(*args, **keywords))
             ):
                 return formula(*args, **keywords)
             wanted = tuple(name in needy for name in names)
             if not needy:
                 return one_pass(*args, **keywords, wanted=wanted)[0]
-            rest = {n: v for n, v in given.items() if n not in names}
+            rest = {n: v for n, v in given.items() if n not in known}
             road = _Road(formula, one_pass, names, wanted, rest)
             return _OnePass.apply(road, *map(given.get, names))
 
         loss.one_pass, loss.names, loss.when = one_pass, names, when
-        loss.least = least
+        loss.least, loss.shortcut = least, shortcut
         return loss
 
     return decorate
@@ -131,19 +156,27 @@ def may_pass(*tensors: Tensor, known: Tensor, least: int = 0) -> bool:
     )
 
 
-def _only_autograd_watches(tensors: Iterable[Tensor]) -> bool:
+def _needs_slope(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.requires_grad
+
+
+def _only_autograd_watches(values: Iterable[Any]) -> bool:
     return (
         # Inside torch.func: vmap, grad, jvp and their compositions.
         not torch._C._are_functorch_transforms_active()
         and not torch.jit.is_tracing()
-        and all(
-            # Tensors of another kind, fake or sharded, have other needs.
-            type(tensor) in (Tensor, nn.Parameter)
-            and tensor.numel() > 0
-            and tensor.device.type != "meta"
-            and forward_ad.unpack_dual(tensor).tangent is None
-            for tensor in tensors
-        )
+        and all(_is_ordinary(v) for v in values if isinstance(v, Tensor))
+    )
+
+
+def _is_ordinary(tensor: Tensor) -> bool:
+    # Tensors of another kind, fake or sharded, have other needs.
+    kind = type(tensor)
+    return (
+        (kind is Tensor or kind is nn.Parameter)
+        and tensor.numel() > 0
+        and not tensor.is_meta
+        and forward_ad.unpack_dual(tensor).tangent is None
     )
 
 
@@ -161,7 +194,7 @@ class _OnePass(torch.autograd.Function):
         ours = dict(zip(road.names, tensors, strict=True))
         loss, slopes = road.one_pass(**ours, **road.rest, wanted=road.wanted)
         slopes = [
-            slope.to(tensor.dtype) if want else None
+            cast(slope, tensor.dtype) if want else None
             for slope, tensor, want in zip(
                 slopes, tensors, road.wanted, strict=True
             )
@@ -172,9 +205,8 @@ class _OnePass(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, pull):
-        road = ctx.road
-        tensors = ctx.saved_tensors[: len(road.names)]
-        slopes = ctx.saved_tensors[len(road.names) :]
+        road, saved = ctx.road, ctx.saved_tensors
+        tensors, slopes = saved[: len(road.names)], saved[len(road.names) :]
         if torch.is_grad_enabled():  # a second derivative may follow
             ours = dict(zip(road.names, tensors, strict=True))
             loss = road.formula(**ours, **road.rest)
@@ -196,7 +228,7 @@ def _is_one(pull: Tensor) -> bool:
     """Whether a slope is the gradient as it is. To ask a GPU is to wait."""
     return (
         pull.dim() == 0
-        and pull.device.type == "cpu"
+        and pull.is_cpu
         and not is_batched(pull)
         and pull.item() == 1
     )
@@ -233,33 +265,45 @@ def elementwise(
             a box; a block is of shape (n, …).
     """
     check_reduction(reduction)
-    dtype = torch.promote_types(x.dtype, y.dtype)
-    wide = torch.promote_types(dtype, torch.float32)
+    dtype, wide = common(x, y)
     own = x.dim() - axes  # the axes of an element begin here
     shape, element = x.shape[:own], x.shape[own:]
-    x, y = x.reshape(-1, *element), y.reshape(-1, *y.shape[own:])
-    slope = x.new_empty(x.shape, dtype=wide) if wanted else None
-    share = 1
-    rows = max(1, block(x) * len(x) // x.numel())
-    outs = slope.split(rows) if wanted else repeat(None)
+    if own != 1:
+        x, y = x.reshape(-1, *element), y.reshape(-1, *y.shape[own:])
+    slope = None
+    if wanted:
+        form = torch.contiguous_format
+        slope = torch.empty_like(x, dtype=wide, memory_format=form)
     values = []
-    for a, b, out in zip(x.split(rows), y.split(rows), outs, strict=False):
-        value = kernel(a.to(wide), b.to(wide), out)
-        if reduction == "mean":
-            share = len(value) / (value.numel() * len(x))
-        if wanted and share != 1:
-            out.mul_(share)
+    for a, b, out in _blocks(x, y, slope):
+        value = kernel(cast(a, wide), cast(b, wide), out)
+        count = value.numel() // len(value) * len(x)
+        if wanted and reduction == "mean":
+            out.mul_(1 / count)
         values.append(value if reduction == "none" else value.sum())
     if reduction == "none":
         loss = torch.cat(values).view((*shape, *value.shape[1:]))
     else:
         loss = torch.stack(values).sum() if len(values) > 1 else values[0]
-        loss = loss * share
-    return loss.to(dtype), slope.view(*shape, *element) if wanted else None
+        if reduction == "mean":
+            loss.div_(count)
+    if wanted and own != 1:
+        slope = slope.view((*shape, *element))
+    return cast(loss, dtype), slope
+
+
+def _blocks(
+    x: Tensor, y: Tensor, slope: Tensor | None
+) -> Iterable[tuple[Tensor, Tensor, Tensor | None]]:
+    if x.numel() <= 2 * block(x):  # a little more costs less than two calls
+        return [(x, y, slope)]
+    rows = max(1, block(x) * len(x) // x.numel())
+    outs = repeat(None) if slope is None else slope.split(rows)
+    return zip(x.split(rows), y.split(rows), outs, strict=False)
 
 
 def block(x: Tensor) -> int:
     """How many elements to take at a time, on the device of x."""
-    if x.device.type == "cpu":
+    if x.is_cpu:
         return BLOCK * torch.get_num_threads()
     return 64 * BLOCK

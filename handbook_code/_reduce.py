@@ -11,11 +11,21 @@ import torch
 from torch import Tensor
 
 
+def common(*tensors: Tensor) -> tuple[torch.dtype, torch.dtype]:
+    """The common dtype, and that to compute in: float32 or wider."""
+    dtype = fold(torch.promote_types, [t.dtype for t in tensors])
+    return dtype, torch.promote_types(dtype, torch.float32)
+
+
+def cast(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """What ``x.to(dtype)`` gives, in no time where it is x."""
+    return x if x.dtype == dtype else x.to(dtype)
+
+
 def widen(*tensors: Tensor) -> tuple[torch.dtype, *tuple[Tensor, ...]]:
     """The common dtype, and the tensors in it, or in float32 if narrower."""
-    dtype = fold(torch.promote_types, (t.dtype for t in tensors))
-    wide = torch.promote_types(dtype, torch.float32)
-    return dtype, *(t.to(wide) for t in tensors)
+    dtype, wide = common(*tensors)
+    return dtype, *[cast(t, wide) for t in tensors]
 
 
 def no_autocast(x: Tensor) -> AbstractContextManager:
@@ -35,13 +45,11 @@ def reduce(loss: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
     The mean of no samples is zero, so that an empty batch has a gradient.
     """
     check_reduction(reduction)
-    match reduction:
-        case "none":
-            return loss.to(dtype)
-        case "mean":
-            return (loss.mean() if loss.numel() else loss.sum()).to(dtype)
-        case _:
-            return loss.sum().to(dtype)
+    if reduction == "mean" and loss.numel():
+        loss = loss.mean()
+    elif reduction != "none":
+        loss = loss.sum()
+    return cast(loss, dtype)
 
 
 def check_reduction(reduction: str) -> None:

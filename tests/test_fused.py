@@ -1,11 +1,21 @@
 """The two roads of a loss are one loss, and each is taken where it should."""
 
 import inspect
+from functools import partial
 
 import pytest
 import torch
 
-from handbook_code import _fused, focal_loss, formulas_only, info_nce_loss
+from handbook_code import (
+    _fused,
+    cross_entropy_loss,
+    focal_loss,
+    formulas_only,
+    huber_loss,
+    info_nce_loss,
+    mae_loss,
+    mse_loss,
+)
 from handbook_code.catalogue import CATALOGUE
 
 two_roads = pytest.mark.parametrize(
@@ -205,6 +215,81 @@ def test_a_mistake_is_told_by_the_loss(logits):
         focal_loss(big, big.detach()[:-1])
     with pytest.raises(ValueError, match=r"^reduction: "):
         focal_loss(big, big.detach(), reduction="avg")
+
+
+@pytest.mark.parametrize("loss", [mse_loss, focal_loss])
+@pytest.mark.parametrize("size", [10, 1 << 18], ids=["small", "large"])
+def test_a_wrong_call_is_wrong_on_every_road(loss, size):
+    x = torch.zeros(size, requires_grad=True)
+    y = torch.zeros(size)
+    name = loss.__name__
+    with pytest.raises(TypeError, match=rf"{name}\(\) takes 2 positional"):
+        loss(x, y, "sum")
+    with pytest.raises(TypeError, match=rf"{name}\(\) got multiple values"):
+        loss(x, y, **{next(iter(inspect.signature(loss).parameters)): x})
+    with pytest.raises(TypeError, match=rf"{name}\(\) missing 1 required"):
+        loss(x)
+    with pytest.raises(TypeError, match=rf"{name}\(\) got an unexpected"):
+        loss(x, y, beta=1)
+
+
+def small(kind):
+    x = torch.linspace(-3, 3, 12, dtype=kind).view(4, 3)
+    if kind == torch.long:
+        return torch.tensor([0, 2, 1, -100])
+    return x
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        mae_loss,
+        mse_loss,
+        partial(huber_loss, delta=0.4),
+        cross_entropy_loss,
+        partial(
+            cross_entropy_loss,
+            label_smoothing=0.2,
+            weight=torch.tensor([1.0, 0.5, 3.0], dtype=torch.double),
+        ),
+    ],
+    ids=["mae", "mse", "huber", "entropy", "weighted"],
+)
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_a_kernel_of_torch_is_the_formula(loss, reduction):
+    """Where it is taken; in value, slope, and the slope's slope."""
+    function = getattr(loss, "func", loss)
+    of_classes = function is cross_entropy_loss
+    x = small(torch.double).requires_grad_()
+    y = small(torch.long) if of_classes else small(torch.double).flip(0) / 2
+    keywords = getattr(loss, "keywords", {}) | {"reduction": reduction}
+
+    def slopes():
+        value = loss(x, y, reduction=reduction)
+        (slope,) = torch.autograd.grad(value.sum(), x, create_graph=True)
+        curve = torch.zeros_like(x)
+        if slope.requires_grad:
+            (curve,) = torch.autograd.grad(slope.square().sum(), x)
+        return value, slope, curve
+
+    assert function.shortcut(x, y, **keywords) is not None
+    by_torch = slopes()
+    with formulas_only():
+        torch.testing.assert_close(by_torch, slopes())
+
+
+def test_a_kernel_of_torch_is_left_where_it_differs():
+    z, none = torch.zeros(2, 3, requires_grad=True), torch.tensor([-100, -100])
+    loss = cross_entropy_loss(z, none)
+    loss.backward()
+    assert loss == 0 and z.grad.eq(0).all()
+    x = torch.full((2,), 300.0, dtype=torch.half)
+    assert mse_loss.shortcut(x, x) is None
+    assert mse_loss.shortcut(x.float(), x.double()) is None
+    assert mse_loss(x, -x).isinf() and mse_loss(x[:0], x[:0]) == 0
+    with pytest.raises(ValueError, match=r"^reduction: "):
+        mse_loss(x, x, reduction="avg")
+    torch.func.jvp(torch.func.grad(mse_loss), (x, x), (x, x))
 
 
 def test_a_tensor_of_another_kind_takes_the_formula(taken):

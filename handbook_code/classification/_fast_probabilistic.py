@@ -1,6 +1,8 @@
 """Losses of probabilities with their slopes, in one pass over the logits."""
 
+import math
 from collections.abc import Callable
+from itertools import repeat
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +15,7 @@ from handbook_code._checks import (
     check_unit_interval,
 )
 from handbook_code._fused import block, elementwise
-from handbook_code._reduce import check_reduction
+from handbook_code._reduce import cast, check_reduction
 from handbook_code.classification._labels import (
     binary,
     counted,
@@ -108,6 +110,34 @@ def cross_entropy(
     return _by_rows(
         kernel, z, t, share, ignore_index, reduction, wanted, dtype
     )
+
+
+def torch_s_cross_entropy(
+    logits: Tensor,
+    target: Tensor,
+    *,
+    weight: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor | None:
+    check_unit_interval(label_smoothing=label_smoothing)
+    dtype, z, t, weight = of_classes(logits, target, weight)
+    check_reduction(reduction)
+    if not z.is_cpu:  # since below a value is read
+        return None
+    loss = F.cross_entropy(
+        z,
+        t,
+        weight,
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+        reduction=reduction,
+    )
+    # Of nothing that counts torch's mean is NaN.
+    if reduction == "mean" and math.isnan(loss.item()):
+        return None
+    return cast(loss, dtype)
 
 
 def softmax_focal(
@@ -269,12 +299,13 @@ def _by_rows(
         total = share.sum()
         pull = pull / total.where(total != 0, 1)
     slope = z.new_empty(z.shape) if wanted[0] else None
-    each = torch.empty_like(share)
+    given = (z, t, counts, share, pull)
     rows = max(1, 2 * block(z) // z.shape[1])  # little else is kept
-    for first in range(0, len(z), rows):
-        part = slice(first, first + rows)
-        given = (x[part] for x in (z, t, counts, share, pull))
-        out = None if slope is None else slope[part]
-        each[part] = kernel(*given, out)
+    if len(z) <= rows:
+        each = kernel(*given, slope)
+    else:
+        outs = repeat(None) if slope is None else slope.split(rows)
+        blocks = zip(*(x.split(rows) for x in given), outs, strict=False)
+        each = torch.cat([kernel(*parts) for parts in blocks])
     loss = each if reduction == "none" else (each.sum() * pull[0])
     return loss.to(dtype), (slope,)

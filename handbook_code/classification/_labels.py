@@ -11,7 +11,7 @@ from handbook_code._checks import (
     check_same_device,
     check_shape,
 )
-from handbook_code._reduce import reduce, widen
+from handbook_code._reduce import cast, reduce, widen
 
 
 def binary(
@@ -39,25 +39,28 @@ def of_classes(
     _check_real("target", target)
     check_same_device(logits=logits, target=target)
     indices = logits.shape[:1] + logits.shape[2:]
-    expected = (
-        f"target: expected integer class indices {tuple(indices)} or one row "
-        f"of the classes per sample {tuple(logits.shape)}, "
-        f"got {target.dtype} of shape {tuple(target.shape)}"
-    )
-    if target.shape not in (indices, logits.shape):
-        raise ValueError(expected)
-    if target.shape == indices and (
-        target.is_floating_point() or target.dtype == torch.bool
+    is_index = target.shape == indices
+    wrong = None
+    if not is_index and target.shape != logits.shape:
+        wrong = ValueError
+    elif is_index and (
+        target.is_floating_point() or target.dtype is torch.bool
     ):
-        raise TypeError(expected)
+        wrong = TypeError
+    if wrong:
+        raise wrong(
+            f"target: expected integer class indices {tuple(indices)} or one "
+            f"row of the classes per sample {tuple(logits.shape)}, "
+            f"got {target.dtype} of shape {tuple(target.shape)}"
+        )
     if weight is not None:
         check_floating(weight=weight)
         check_same_device(logits=logits, weight=weight)
         classes = (logits.shape[1],)
         check_shape("weight", weight, "one number per class", classes)
     dtype, z = widen(logits)
-    if target.shape == indices:
-        target = target.long()
+    if is_index:
+        target = cast(target, torch.long)
     return dtype, z, target, None if weight is None else weight.to(z.dtype)
 
 

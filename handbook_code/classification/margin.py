@@ -11,9 +11,12 @@ from handbook_code._checks import (
     check_pair,
     check_positive,
 )
+from handbook_code._fused import fused
 from handbook_code._reduce import reduce, widen
+from handbook_code.classification import _fast_margin as fast
 
 
+@fused(fast.hinge, "input", least=1 << 16)
 def hinge_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean"
 ) -> Tensor:
@@ -44,6 +47,7 @@ def hinge_loss(
     return reduce((1 - z).relu(), reduction, dtype)
 
 
+@fused(fast.squared_hinge, "input", least=1 << 15)
 def squared_hinge_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean"
 ) -> Tensor:
@@ -75,6 +79,7 @@ def squared_hinge_loss(
     return reduce((1 - z).relu() ** 2, reduction, dtype)
 
 
+@fused(fast.smoothed_hinge, "input", least=1 << 13)
 def smoothed_hinge_loss(
     input: Tensor,
     target: Tensor,
@@ -115,6 +120,7 @@ def smoothed_hinge_loss(
     return reduce(loss, reduction, dtype)
 
 
+@fused(fast.ramp, "input", least=1 << 14)
 def ramp_loss(
     input: Tensor,
     target: Tensor,
@@ -153,6 +159,7 @@ def ramp_loss(
     return reduce((1 - z).relu().clamp(max=1 - s), reduction, dtype)
 
 
+@fused(fast.exponential, "input", least=1 << 17)
 def exponential_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean"
 ) -> Tensor:

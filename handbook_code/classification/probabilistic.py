@@ -33,7 +33,10 @@ from handbook_code.classification._labels import (
 from handbook_code.classification._odds import hardest, pixels
 
 
-@fused(fast.cross_entropy, "logits", least=1 << 19, when=fast.is_of_rows)
+@fused(
+    fast.cross_entropy, "logits", least=1 << 19, when=fast.is_of_rows,
+    shortcut=fast.torch_s_cross_entropy,
+)  # fmt: skip
 def cross_entropy_loss(
     logits: Tensor,
     target: Tensor,

@@ -7,7 +7,11 @@ from torch import Tensor
 
 from handbook_code._checks import check_pair, check_positive
 from handbook_code._fused import elementwise
+from handbook_code._reduce import check_reduction
 from handbook_code.regression._quantiles import beside_quantiles
+
+aten = torch.ops.aten
+NUMBERS = {"none": 0, "mean": 1, "sum": 2}  # what its kernels call them
 
 
 def mae(input, target, *, reduction="mean", wanted):
@@ -41,6 +45,23 @@ def huber(input, target, *, delta=1.0, reduction="mean", wanted):
         return r.sub_(bent, alpha=0.5).mul_(bent)
 
     return _of_residuals(kernel, input, target, reduction, wanted)
+
+
+def torch_s_mae(input, target, *, reduction="mean"):
+    check_pair(input=input, target=target)
+    return _by_torch(aten.l1_loss.default, input, target, reduction)
+
+
+def torch_s_mse(input, target, *, reduction="mean"):
+    check_pair(input=input, target=target)
+    return _by_torch(aten.mse_loss.default, input, target, reduction)
+
+
+def torch_s_huber(input, target, *, delta=1.0, reduction="mean"):
+    check_pair(input=input, target=target)
+    check_positive(delta=delta)
+    kernel = aten.huber_loss.default
+    return _by_torch(kernel, input, target, reduction, delta)
 
 
 def log_cosh(input, target, *, delta=1.0, reduction="mean", wanted):
@@ -98,3 +119,17 @@ def _of_residuals(
         axes=axes,
     )
     return loss, (slope,)
+
+
+def _by_torch(
+    kernel: Callable[..., Tensor],
+    input: Tensor,
+    target: Tensor,
+    reduction: str,
+    *options: float,
+) -> Tensor | None:
+    """Torch's kernel, where it has the precision that the formula would."""
+    check_reduction(reduction)
+    if input.dtype != target.dtype or input.dtype.itemsize < 4:
+        return None
+    return kernel(input, target, NUMBERS[reduction], *options)

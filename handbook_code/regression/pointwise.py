@@ -14,7 +14,7 @@ from handbook_code.regression import _fast_pointwise as fast
 from handbook_code.regression._quantiles import beside_quantiles
 
 
-@fused(fast.mae, "input", least=1 << 17)
+@fused(fast.mae, "input", least=1 << 16, shortcut=fast.torch_s_mae)
 def mae_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean"
 ) -> Tensor:
@@ -46,7 +46,7 @@ def mae_loss(
     return _torch_s(F.l1_loss, x, y, reduction, dtype)
 
 
-@fused(fast.mse, "input", least=1 << 19)
+@fused(fast.mse, "input", least=1 << 18, shortcut=fast.torch_s_mse)
 def mse_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean"
 ) -> Tensor:
@@ -188,7 +188,7 @@ def log_cosh_loss(
     return reduce(loss, reduction, dtype)
 
 
-@fused(fast.huber, "input", least=1 << 21)
+@fused(fast.huber, "input", least=1 << 20, shortcut=fast.torch_s_huber)
 def huber_loss(
     input: Tensor,
     target: Tensor,

@@ -13,6 +13,7 @@ Loss = Callable[..., Tensor]
 TOPICS = (
     "pointwise",
     "boxes",
+    "margin",
     "probabilistic",
     "overlap",
     "boundary",
