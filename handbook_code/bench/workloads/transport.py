@@ -23,7 +23,7 @@ def divergence(x: Tensor, y: Tensor) -> Tensor:
 
 
 def near_its_limit(x: Tensor, y: Tensor) -> Tensor:
-    """With rounds until some 5e-4 of the value are left."""
+    """With rounds until about a thousandth of the value is left."""
     return sinkhorn_divergence(x, y, epsilon=2 * BLUR**2, iterations=32)
 
 
