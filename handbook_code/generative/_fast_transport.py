@@ -102,11 +102,7 @@ def _transport(
         low, spread = _range(x, y, epsilon)
         f, g = (torch.zeros_like(w) + low / 2 for w in (a, b))
         schedule = _schedule(spread, epsilon, iterations)
-        f, g, sound = _potentials(x, y, a, b, f, g, schedule)
-        if not sound:
-            zeros = torch.zeros_like(a), torch.zeros_like(b)
-            schedule = _schedule(spread, epsilon, iterations)
-            f, g = _carefully(x, y, a, b, *zeros, schedule)
+        f, g = _potentials(x, y, a, b, f, g, schedule)
         rows, arrived = torch.empty_like(f), torch.zeros_like(g)
         in_x, in_y = torch.empty_like(x), torch.zeros_like(y)
         by = b[:, None] * y
@@ -144,14 +140,13 @@ def _potentials(
     f: Tensor,
     g: Tensor,
     schedule: Iterator[tuple[Tensor | float, bool]],
-) -> tuple[Tensor, Tensor, bool]:
-    """Sinkhorn's loop, and whether no exp of it was too large or small.
+) -> tuple[Tensor, Tensor]:
+    """Sinkhorn's loop.
 
     The soft minimum of C − g is f − t log r, with r the rows' sums of
     b exp((f + g − C) / t). Once f is that, the columns' sums are those of
     the same exponentials, with a / r for a.
     """
-    least, most = f.new_tensor(1.0), f.new_tensor(1.0)
     for t, half in schedule:
         r, q = torch.empty_like(f), torch.zeros_like(g)
         for some, e in _blocks(x, y, _exponents(x, y, f, g, t)):
@@ -159,11 +154,18 @@ def _potentials(
             e.clamp_(min=-80).exp_()
             torch.mv(e, b, out=r[some])
             q.addmv_(e.T, a[some] if half else a[some] / r[some])
-        part = t / 2 if half else t
-        f, g = f - part * r.log(), g - part * q.log()
-        least = torch.minimum(least, torch.minimum(r.amin(), q.amin()))
-        most = torch.maximum(most, torch.maximum(r.amax(), q.amax()))
-    return f, g, bool((least > 1e-20) & (most < 1e30))
+        if _sound(r, q):
+            part = t / 2 if half else t
+            f, g = f - part * r.log(), g - part * q.log()
+        else:
+            f, g = _carefully(x, y, a, b, f, g, t, half)
+    return f, g
+
+
+def _sound(*sums: Tensor) -> bool:
+    """Whether no exponential that counts was too large or too small."""
+    least, most = torch.cat(sums).aminmax()
+    return bool((least > 1e-20) & (most < 1e30))
 
 
 def _carefully(
@@ -173,26 +175,26 @@ def _carefully(
     b: Tensor,
     f: Tensor,
     g: Tensor,
-    schedule: Iterator[tuple[Tensor | float, bool]],
+    t: Tensor | float,
+    half: bool,
 ) -> tuple[Tensor, Tensor]:
-    """The same loop, with each sum's largest exponent taken out."""
+    """The same round, with each sum's largest exponent taken out."""
+    to_x = _soft_minimum(x, y, b, g, t)
+    to_y = _soft_minimum(y, x, a, f if half else to_x, t)
+    return ((f + to_x) / 2, (g + to_y) / 2) if half else (to_x, to_y)
 
-    def soft_minimum(x, y, g, log_b, t):
-        result = x.new_empty(len(x))
-        zero = torch.zeros_like(result)
-        for some, e in _blocks(x, y, _exponents(x, y, zero, g, t)):
-            torch.logsumexp(e.add_(log_b), 1, out=result[some])
-        return -t * result
 
-    log_a, log_b = a.log(), b.log()
-    for t, half in schedule:
-        to_x = soft_minimum(x, y, g, log_b, t)
-        if half:
-            to_y = soft_minimum(y, x, f, log_a, t)
-            f, g = (f + to_x) / 2, (g + to_y) / 2
-        else:
-            f, g = to_x, soft_minimum(y, x, to_x, log_a, t)
-    return f, g
+def _soft_minimum(
+    x: Tensor, y: Tensor, b: Tensor, g: Tensor, t: Tensor | float
+) -> Tensor:
+    """Of C − g over y, weighted by b."""
+    result = torch.empty_like(x[:, 0])
+    zero, weighted = torch.zeros_like(result), g + t * b.log()
+    for some, e in _blocks(x, y, _exponents(x, y, zero, weighted, t)):
+        top = e.amax(1, keepdim=True)
+        total = e.sub_(top).clamp_(min=-80).exp_().sum(1, keepdim=True)
+        torch.add(top, total.log_(), out=result[some, None])
+    return -t * result
 
 
 def _range(x: Tensor, y: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:

@@ -102,9 +102,8 @@ def gram_matrix(features: Tensor) -> Tensor:
             f"got {tuple(features.shape)}"
         )
     f = widen(features)[1].flatten(2)
-    # Divided first: the sum over a large picture would be large.
     with no_autocast(f):
-        return (f / f[0].numel()) @ f.mT if len(f) else f @ f.mT
+        return f @ f.mT / f.shape[1:].numel()
 
 
 def style_loss(

@@ -14,6 +14,7 @@ from torch.nn.functional import avg_pool2d
 from handbook_code._checks import check_positive, check_unit_interval
 from handbook_code._fused import fused
 from handbook_code._reduce import no_autocast, reduce
+from handbook_code.image import _fast_mix as mix
 from handbook_code.image import _fast_similarity as fast
 from handbook_code.image._windows import (
     SIDE,
@@ -147,6 +148,7 @@ def ms_ssim_loss(
     return reduce(loss, reduction, dtype)
 
 
+@fused(mix.ms_ssim_l1, "input", "target")
 def ms_ssim_l1_loss(
     input: Tensor,
     target: Tensor,

@@ -1,11 +1,12 @@
 """The bench of speed runs, agrees with the peers, and tells what is wrong."""
 
 import json
+from functools import partial
 
 import pytest
 import torch
 
-from handbook_code import focal_loss
+from handbook_code import focal_loss, sinkhorn_divergence
 from handbook_code.bench import meter, speed, workloads
 from handbook_code.bench.record import RECORDS, read_record
 from handbook_code.bench.workloads import Workload
@@ -25,6 +26,29 @@ def test_a_peer_gives_the_same_value_and_gradient(work):
         if name not in work.differ:
             assert found["gap"] <= speed.ALIKE, name
     assert work.differ.keys() <= work.peers.keys()
+
+
+@pytest.mark.parametrize("size", ["100×3", "300×3"])
+def test_two_sinkhorn_divergences_are_timed_equally_near_the_limit(size):
+    """In value and slopes."""
+    work = WORKS["sinkhorn_divergence, equally near its limit"]
+    loss = partial(sinkhorn_divergence, epsilon=0.005)
+    tensors = work.tensors(size, torch.Generator())
+    for tensor in tensors:
+        tensor.requires_grad_()
+    exact = [t.detach().double().requires_grad_() for t in tensors]
+    limit = answer(partial(loss, iterations=1000), exact)
+    ours = answer(work.ours, tensors)
+    for theirs in speed.installed(work).values():
+        theirs = answer(theirs, tensors)
+        for mine, other, right in zip(ours, theirs, limit, strict=True):
+            gaps = [(z - right).norm() / right.norm() for z in (mine, other)]
+            assert gaps[0] < 1.5 * gaps[1] < 0.2
+
+
+def answer(loss, tensors):
+    value = loss(*tensors)
+    return value.detach(), *torch.autograd.grad(value, tensors)
 
 
 @pytest.mark.parametrize("work", WORKS.values(), ids=list(WORKS))

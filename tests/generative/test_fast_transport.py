@@ -28,7 +28,7 @@ def blocks(request, monkeypatch):
 
 @pytest.fixture
 def careful(monkeypatch):
-    """The problems that the slow loop solves."""
+    """The rounds that are done the slow way."""
     solved = []
     right = fast._carefully
     monkeypatch.setattr(
@@ -69,13 +69,32 @@ def test_it_is_the_formula_round_by_round(loss, epsilon, iterations, clouds):
 
 @every_loss
 @pytest.mark.parametrize("iterations", [1, 2, 50])
-def test_where_an_exponential_would_not_fit_there_is_another_loop(
+def test_where_an_exponential_would_not_fit_there_is_another_way(
     loss, iterations, clouds, careful
 ):
     x, y, a, b = clouds
     loss = partial(loss, epsilon=1e-4, iterations=iterations)
     same(loss, x, y, a, b, rtol=1e-5, atol=1e-6)
     assert bool(careful) == (iterations < 50)
+
+
+@every_loss
+@pytest.mark.parametrize("iterations", [1, 2, 9])
+def test_a_careful_round_is_a_round(loss, iterations, clouds, monkeypatch):
+    """Every round so, also with points of no weight."""
+    monkeypatch.setattr(fast, "_sound", lambda *sums: False)
+    x, y, a, b = (c.clone() for c in clouds)
+    loss = partial(loss, epsilon=0.1, iterations=iterations)
+    same(loss, x, y, a, b)
+    a[2:5] = 0
+    b[0] = 0
+    same(loss, x, y, a, b)
+
+
+def test_only_the_rounds_that_need_it_are_careful(clouds, careful):
+    x, y, a, b = clouds
+    entropic_transport(x, y, a=a, b=b, epsilon=1e-4, iterations=9)
+    assert 0 < len(careful) < 9
 
 
 @every_loss

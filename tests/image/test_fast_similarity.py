@@ -16,7 +16,12 @@ from handbook_code import (
 ssim = partial(ssim_loss, data_range=0.7)
 five = partial(ms_ssim_loss, data_range=0.7)
 three = partial(ms_ssim_loss, data_range=0.7, weights=(0.3, 0.5, 0.4))
-SMALL = pytest.mark.parametrize("loss", [ssim, three], ids=["ssim", "three"])
+mix = partial(
+    ms_ssim_l1_loss, data_range=0.7, alpha=0.7, sigmas=(0.5, 2.0, 4.2)
+)
+SMALL = pytest.mark.parametrize(
+    "loss", [ssim, three, mix], ids=["ssim", "three", "mix"]
+)
 
 
 def with_slopes(loss, *images):
@@ -63,6 +68,17 @@ def test_shapes_reductions_and_blocks(
 @pytest.mark.parametrize("shape", [(161, 161), (187, 162), (176, 205)])
 def test_five_scales(shape, pictures):
     assert_one(five, *pictures(1, 2, *shape))
+    assert_one(
+        partial(ms_ssim_l1_loss, data_range=1.0), *pictures(1, 1, *shape)
+    )
+
+
+def test_a_pixel_that_is_right_has_no_absolute_error(pair):
+    """A rounding error of the centred images would give it a sign."""
+    x, y = (z.float() for z in pair)
+    x[:, :, 20:30] = y[:, :, 20:30]
+    assert_one(partial(mix, alpha=0.0), x, y)
+    assert_one(partial(mix, alpha=1.0), x, y)
 
 
 @SMALL
