@@ -56,9 +56,12 @@ def root(gamma: float) -> Curve:
 def power(x: Tensor, gamma: float) -> Tensor:
     """x^γ, with no slope where x is 0."""
     # In the logits the slope goes to 0 there: x^(γ−1) goes up, but dx faster.
-    safe = _or_one(x)
-    return torch.where(safe == x, safe**gamma, 0)
+    return torch.where(_is_none(x), 0, _or_one(x) ** gamma)
 
 
 def _or_one(x: Tensor) -> Tensor:
-    return torch.where(x <= torch.finfo(x.dtype).tiny, 1, x)
+    return torch.where(_is_none(x), 1, x)
+
+
+def _is_none(x: Tensor) -> Tensor:
+    return x <= torch.finfo(x.dtype).tiny

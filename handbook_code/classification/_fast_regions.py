@@ -6,12 +6,10 @@ probability of another is q r, q = σ(u), and that of the true one 1 − q: each
 is exact near 0, and near 1.
 """
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from handbook_code._fused import is_batched
@@ -39,6 +37,8 @@ class Sums(torch.autograd.Function):
         ctx.save_for_backward(z, t)
         ctx.how, ctx.sure = how, _is_sure(z, t, how.ignore_index)
         wide = _wide(z)
+        classes = torch.arange(z.shape[1], device=z.device, dtype=wide)
+        ctx.classes = classes[:, None]
         u = z.new_empty(t.shape, dtype=wide)
         each = torch.empty_like(u)
         needed = ctx.needs_input_grad[0]
@@ -91,15 +91,13 @@ def _others(x, y, true, some, odds, out) -> None:
     if some is not None:
         x = x.where(some[1], 0)  # what is ignored may be NaN
         y = y.clamp(0, x.shape[1] - 1)
-    torch.add(x, true, alpha=torch.finfo(out.dtype).min, out=out)
-    high = out.amax(1, keepdim=True)
-    # The exp of less than the least normal number is slow.
-    least = 3 * torch.finfo(out.dtype).tiny
-    out.sub_(high).clamp_(min=math.log(least) - 0.5).exp_()
-    F.threshold_(out, least, 0)
-    total = out.sum(1, keepdim=True)
-    out.div_(total)
-    odds.copy_(high.sub_(x.gather(1, y.long())).add_(total.log_()))
+    high = x.amax(1, keepdim=True)
+    torch.sub(x, high, out=out).exp_()
+    total = out.addcmul_(out, true, value=-1).sum(1, keepdim=True)
+    out.div_(total.clamp(min=torch.finfo(out.dtype).tiny))
+    # Not −∞, of which 0 times is NaN.
+    total.log_().clamp_(min=torch.finfo(out.dtype).min)
+    torch.add(total, high - x.gather(1, y.long()), out=odds)
     if some is not None:
         labelled, valid = some
         none = torch.where(valid, torch.inf, -torch.inf).to(odds.dtype)
@@ -130,21 +128,20 @@ def _slope(rest, true, odds, bend, each, pulls, squared) -> None:
     found, wrong, _, curve = pulls
     q, p = torch.sigmoid(odds), torch.sigmoid(-odds)
     c = (true * curve).sum(1, keepdim=True).add_(each).mul_(bend)
-    b = (true * found).sum(1, keepdim=True)
-    price = (true * wrong).sum(1, keepdim=True)
-    b -= 2 * q * price if squared else price
-    a = (rest * q).mul_(2 * wrong) if squared else wrong
+    a, b = wrong, found - wrong
+    if squared:
+        a, b = rest * q * (2 * wrong), found - 2 * q * wrong
+    b = (true * b).sum(1, keepdim=True)
     mean = (rest * a).sum(1, keepdim=True)
-    own = q * p * (b - mean) - c
-    change = a * q
-    rest.mul_(change.add_(c - q * (q * mean + p * b)))
+    own = (b - mean).mul_(p).mul_(q).sub_(c)
+    rest.mul_((a * q).add_(c - q * (q * mean + p * b)))
     rest.addcmul_(true, own)
 
 
 def _truth(x, y, ctx) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
     """A mask for each class, and which pixels have one, and which count."""
     classes = x.shape[1]
-    index = torch.arange(classes, device=x.device, dtype=_wide(x))[:, None]
+    index = ctx.classes
     valid = some = None
     label = y.to(index.dtype)
     if not ctx.sure:

@@ -16,6 +16,7 @@ TOPICS = (
     "probabilistic",
     "overlap",
     "boundary",
+    "compound",
     "euclidean",
     "angular",
     "transport",
