@@ -24,9 +24,9 @@ class Sums(torch.autograd.Function):
         ctx.terms, ctx.slope = terms, slope
         dtype, classes = _wide(p, t)
         sums = []
-        for row in images(p, t):
+        for row in _images(p, t):
             parts = []
-            for q, labels in parts(*row):
+            for q, labels in _parts(*row):
                 masks = _fill(
                     torch.empty_like(q, dtype=dtype), labels, classes
                 )
@@ -42,9 +42,9 @@ class Sums(torch.autograd.Function):
             return _by_formula(ctx.terms, p, t, pull), None, None, None
         dtype, classes = _wide(p, t)
         slope = p.new_empty(p.shape, dtype=dtype)
-        for *row, pulls in images(p, t, slope, pull.movedim(0, -1)):
+        for *row, pulls in _images(p, t, slope, pull.movedim(0, -1)):
             pulls = pulls.unbind(-1)
-            for q, labels, out in parts(*row):
+            for q, labels, out in _parts(*row):
                 _fill(out, labels, classes)
                 ctx.slope(q.to(dtype), out, *pulls)
         return slope.to(p.dtype), None, None, None
@@ -72,13 +72,13 @@ def slope_of_errors(
     t.sub_(p).mul_(weight)
 
 
-def images(p: Tensor, *others: Tensor) -> Iterable[tuple[Tensor, ...]]:
+def _images(p: Tensor, *others: Tensor) -> Iterable[tuple[Tensor, ...]]:
     """Some images at a time, or one."""
     classes, pixels = p.shape[1:]
     return _cut(block(p) // (classes * pixels), 0, p, *others)
 
 
-def parts(p: Tensor, *others: Tensor) -> Iterable[tuple[Tensor, ...]]:
+def _parts(p: Tensor, *others: Tensor) -> Iterable[tuple[Tensor, ...]]:
     """Some of their pixels at a time."""
     return _cut(block(p) // p.shape[1], -1, p, *others)
 

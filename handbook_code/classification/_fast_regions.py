@@ -14,7 +14,7 @@ from torch import Tensor
 
 from handbook_code._fused import is_batched
 from handbook_code.classification._curves import Curve
-from handbook_code.classification._fast_overlap import images, parts
+from handbook_code.classification._fast_overlap import _images, _parts
 
 LEAST = 1 << 10  # logits, below which the formula is as fast
 
@@ -44,9 +44,9 @@ class Sums(torch.autograd.Function):
         needed = ctx.needs_input_grad[0]
         r = z.new_empty(z.shape, dtype=wide) if needed else None
         sums = []
-        for row in images(z, t, u, each, *([r] if needed else [])):
+        for row in _images(z, t, u, each, *([r] if needed else [])):
             found = []
-            for x, y, odds, value, *kept in parts(*row):
+            for x, y, odds, value, *kept in _parts(*row):
                 rest = kept[0] if kept else torch.empty_like(x, dtype=wide)
                 true, some = _truth(x, y, ctx)
                 _others(x, y, true, some, odds, rest)
@@ -73,9 +73,9 @@ class Sums(torch.autograd.Function):
         ctx.kept = None
         u, r = kept or (z.new_empty(x.shape, dtype=_wide(z)) for x in (t, z))
         pull_each, pull = pull_each.unsqueeze(1), pull.movedim(0, -1)
-        for *row, pulls in images(z, t, u, r, pull_each, pull):
+        for *row, pulls in _images(z, t, u, r, pull_each, pull):
             pulls = pulls.unbind(-1)
-            for x, y, odds, rest, each in parts(*row):
+            for x, y, odds, rest, each in _parts(*row):
                 true, some = _truth(x, y, ctx)
                 if kept is None:
                     _others(x, y, true, some, odds, rest)
