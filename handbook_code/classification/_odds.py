@@ -12,8 +12,11 @@ from handbook_code._checks import (
     check_same_device,
     check_shape,
 )
+from handbook_code._fused import may_pass
+from handbook_code.classification import _fast_regions as fast
 from handbook_code.classification._counts import share
-from handbook_code.classification._masks import masks
+from handbook_code.classification._curves import Curve
+from handbook_code.classification._masks import as_pixels, masks
 
 
 class Pixels(NamedTuple):
@@ -46,28 +49,61 @@ def pixels(logits: Tensor, target: Tensor, ignore_index: int) -> Pixels:
     return Pixels(dtype, odds, t.where(valid, 0), valid.to(z.dtype), channels)
 
 
-def surprises(odds: Tensor, truth: Tensor) -> Tensor:
-    """−log p, of p = σ(−u); 0 for a class that is masked and not true."""
-    surprise = -F.logsigmoid(-odds)
-    return surprise.masked_fill((truth == 0) & surprise.isinf(), 0)
+class Regions(NamedTuple):
+    """What is to be summed over pixels, (N, K, M), or is so over some.
+
+    It is p t, what is wrong, t, and t f, of a curve f of the odds.
+    """
+
+    dtype: torch.dtype
+    found: Tensor
+    wrong: Tensor
+    truth: Tensor
+    cost: Tensor
+    each: Tensor  # f of what is true at each pixel, (N, M); −1 without
+    channels: int
 
 
-def cross_entropies(odds: Tensor, truth: Tensor) -> Tensor:
-    """−t log p, which is 0 where t is 0 and p too."""
-    return truth * surprises(odds, truth)
+def regions(
+    logits: Tensor,
+    target: Tensor,
+    ignore_index: int,
+    curve: Curve,
+    squared: bool = False,
+) -> Regions:
+    """The regions of labels in one pass, where that can be."""
+    if may_pass(logits, target, known=logits, least=fast.LEAST):
+        z, t = as_pixels(logits, target, "logits")
+        channels = z.shape[1]
+        if t.shape[1] == 1 and not t.is_floating_point():
+            if channels == 1:  # the background, and the foreground
+                z = F.pad(z, (0, 0, 1, 0))
+            how = fast.How(curve, squared, ignore_index, _of_labels)
+            sums, each = fast.Sums.apply(z, t, how)
+            return Regions(logits.dtype, *sums, each, channels)
+    return of_pixels(pixels(logits, target, ignore_index), curve, squared)
 
 
-def regions(seen: Pixels, background: bool) -> slice:
+def of_pixels(seen: Pixels, curve: Curve, squared: bool = False) -> Regions:
+    """What is wrong is p (1 − t) + (1 − p) t, or if squared (p − t)²."""
+    u, t = seen.odds, seen.truth
+    # 0 where a pixel is ignored
+    p, rest = (torch.sigmoid(x) * seen.valid for x in (-u, u))
+    wrong = (p - t) ** 2 if squared else p * (1 - t) + rest * t
+    cost = crossed(t, u, curve)
+    each = cost.sum(1).masked_fill(t.sum(1) <= 0, -1)
+    return Regions(seen.dtype, p * t, wrong, t, cost, each, seen.channels)
+
+
+def crossed(truth: Tensor, odds: Tensor, curve: Curve) -> Tensor:
+    """t f(u), which is 0 where t is 0 and u infinite: a class is masked."""
+    odds = odds.masked_fill((truth == 0) & odds.isinf(), 0)
+    return truth * curve.value(odds)
+
+
+def drawn(seen: Pixels | Regions, background: bool) -> slice:
     """The classes that are regions: not the background of one channel."""
     return slice(0 if background and seen.channels > 1 else 1, None)
-
-
-def region_masks(
-    seen: Pixels, background: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """p, 1 − p and t of the regions, 0 where a pixel is ignored."""
-    u, t = (x[:, regions(seen, background)] for x in (seen.odds, seen.truth))
-    return torch.sigmoid(-u) * seen.valid, torch.sigmoid(u) * seen.valid, t
 
 
 def mean(part: Tensor, whole: Tensor, per_image: bool) -> Tensor:
@@ -76,33 +112,30 @@ def mean(part: Tensor, whole: Tensor, per_image: bool) -> Tensor:
     return share(part.sum(axes), whole.sum(axes))
 
 
-def hardest(seen: Pixels, k: float, per_image: bool) -> Tensor:
-    """The mean of the largest cross-entropies, a part k of all that count."""
-    each = cross_entropies(seen.odds, seen.truth).sum(1)
-    labelled = seen.truth.sum(1) > 0
-    if not per_image:
-        each, labelled = each.reshape(1, -1), labelled.reshape(1, -1)
+def hardest(seen: Regions, k: float, per_image: bool) -> Tensor:
+    """The mean of the largest costs, a part k of all that count."""
+    each = seen.each if per_image else seen.each.reshape(1, -1)
+    number = (~(each < 0)).sum(1)
     exact = k * (1 - 1e-12)  # 0.07 of 100 are 7, and rounded 7.000000000000001
     most = min(max(1, math.ceil(exact * each.shape[1])), each.shape[1])
-    number = labelled.sum(1)
     many = (exact * number.double()).ceil().clamp(min=1).minimum(number)
-    worst = each.masked_fill(~labelled, -1).topk(most, dim=1).values
+    worst = each.topk(most, dim=1).values
     taken = torch.arange(most, device=each.device) < many.unsqueeze(1)
     loss = share(worst.where(taken, 0).sum(1), many.to(each.dtype))
     return loss if per_image else loss[0]
 
 
 def of_each_class(
-    name: str, numbers: Tensor | None, logits: Tensor, seen: Pixels
+    name: str, numbers: Tensor | None, logits: Tensor, seen: Regions
 ) -> Tensor:
     """One number per class, (K, 1); ones if there are none."""
-    classes = seen.odds.shape[1]
+    classes = seen.truth.shape[1]
     if numbers is None:
-        return seen.odds.new_ones(classes, 1)
+        return seen.truth.new_ones(classes, 1)
     check_floating(**{name: numbers})
     check_same_device(**{"logits": logits, name: numbers})
     check_shape(name, numbers, "one number per class", (classes,))
-    return numbers.to(seen.odds.dtype).unsqueeze(1)
+    return numbers.to(seen.truth.dtype).unsqueeze(1)
 
 
 def _odds_against_each(z: Tensor) -> Tensor:
@@ -116,3 +149,11 @@ def _odds_against_each(z: Tensor) -> Tensor:
     # No other class has more than one half.
     doubtful = torch.log1p(-log_p.exp().masked_fill(first, 0)) - log_p
     return torch.where(first, sure, doubtful)
+
+
+def _of_labels(z: Tensor, t: Tensor, how: fast.How) -> tuple[Tensor, Tensor]:
+    """What the pass of ``regions`` gives, by the formula."""
+    seen = pixels(z, t[:, 0], how.ignore_index)
+    found = of_pixels(seen, how.curve, how.squared)
+    parts = found.found, found.wrong, found.truth, found.cost
+    return torch.stack([x.sum(-1, keepdim=True) for x in parts]), found.each

@@ -1,7 +1,6 @@
 """Losses of regions and of their pixels at once, computed from logits."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from handbook_code._checks import (
@@ -11,16 +10,22 @@ from handbook_code._checks import (
 )
 from handbook_code._reduce import reduce
 from handbook_code.classification._counts import share, total
+from handbook_code.classification._curves import (
+    focal,
+    power,
+    root,
+    surprise,
+)
 from handbook_code.classification._odds import (
-    Pixels,
-    cross_entropies,
+    Regions,
+    crossed,
+    drawn,
     hardest,
     mean,
     of_each_class,
+    of_pixels,
     pixels,
-    region_masks,
     regions,
-    surprises,
 )
 
 
@@ -81,11 +86,12 @@ def combo_loss(
     """
     check_unit_interval(alpha=alpha, beta=beta)
     seen = pixels(logits, target, ignore_index)
-    dice = _dice(seen, background, False, smooth, per_image, per_class)
-    u, t = (x[:, regions(seen, background)] for x in (seen.odds, seen.truth))
+    both = of_pixels(seen, surprise)
+    dice = _dice(both, background, smooth, per_image, per_class)
+    u, t = (x[:, drawn(seen, background)] for x in (seen.odds, seen.truth))
     inside, outside = (
-        cross_entropies(u, t),
-        cross_entropies(-u, seen.valid - t),
+        crossed(t, u, surprise),
+        crossed(seen.valid - t, -u, surprise),
     )
     cross = beta * inside + (1 - beta) * outside
     cross = mean(cross, seen.valid.expand_as(u), per_image)
@@ -161,20 +167,16 @@ def exponential_logarithmic_loss(
     check_nonnegative(dice_weight=dice_weight, cross_weight=cross_weight)
     check_positive(dice_gamma=dice_gamma, cross_gamma=cross_gamma)
     check_positive(smooth=smooth)
-    seen = pixels(logits, target, ignore_index)
-    p, rest, t = region_masks(seen, background)
-    parts = p * (1 - t) + rest * t, 2 * p * t
-    wrong, right = (total(x, per_image, per_class) for x in parts)
+    seen = regions(logits, target, ignore_index, root(cross_gamma))
+    wrong, found = _areas(seen, background, per_image, per_class)
     # −log D, as exact near 0 as far from it
-    dice = _power(torch.log1p(wrong / (right + smooth)), dice_gamma)
+    dice = power(torch.log1p(wrong / (2 * found + smooth)), dice_gamma)
     dice = dice.mean(-1) if per_class else dice
     if frequencies is None:
         frequencies = seen.truth.sum((0, 2))
     f = of_each_class("frequencies", frequencies, logits, seen)
     w = share(f.sum(), f).sqrt()
-    surprise = surprises(seen.odds, seen.truth)
-    cross = w * seen.truth * _power(surprise, cross_gamma)
-    cross = mean(cross, seen.truth, per_image)
+    cross = mean(w * seen.cost, seen.truth, per_image)
     loss = dice_weight * dice + cross_weight * cross
     return reduce(loss, reduction, seen.dtype)
 
@@ -238,11 +240,10 @@ def dice_cross_entropy_loss(
     tensor(1.1931)
     """
     check_nonnegative(dice_weight=dice_weight, cross_weight=cross_weight)
-    seen = pixels(logits, target, ignore_index)
-    dice = _dice(seen, background, squared, smooth, per_image, per_class)
+    seen = regions(logits, target, ignore_index, surprise, squared)
+    dice = _dice(seen, background, smooth, per_image, per_class)
     w = of_each_class("weight", weight, logits, seen)
-    cross = w * cross_entropies(seen.odds, seen.truth)
-    cross = mean(cross, w * seen.truth, per_image)
+    cross = mean(w * seen.cost, w * seen.truth, per_image)
     loss = dice_weight * dice + cross_weight * cross
     return reduce(loss, reduction, seen.dtype)
 
@@ -313,14 +314,12 @@ def dice_focal_loss(
     """
     check_nonnegative(dice_weight=dice_weight, focal_weight=focal_weight)
     check_nonnegative(gamma=gamma)
-    seen = pixels(logits, target, ignore_index)
-    dice = _dice(seen, background, squared, smooth, per_image, per_class)
+    seen = regions(logits, target, ignore_index, focal(gamma), squared)
+    dice = _dice(seen, background, smooth, per_image, per_class)
     w = of_each_class("weight", weight, logits, seen)
-    balance = w * _balance(alpha, seen)
-    doubt = torch.exp(gamma * F.logsigmoid(seen.odds))  # (1 − p)^γ
-    focal = balance * doubt * cross_entropies(seen.odds, seen.truth)
-    focal = mean(focal, w * seen.truth, per_image)
-    loss = dice_weight * dice + focal_weight * focal
+    cost = w * _balance(alpha, seen) * seen.cost
+    hard = mean(cost, w * seen.truth, per_image)
+    loss = dice_weight * dice + focal_weight * hard
     return reduce(loss, reduction, seen.dtype)
 
 
@@ -386,46 +385,40 @@ def dice_topk_loss(
     check_nonnegative(dice_weight=dice_weight, cross_weight=cross_weight)
     check_positive(k=k)
     check_unit_interval(k=k)
-    seen = pixels(logits, target, ignore_index)
-    dice = _dice(seen, background, squared, smooth, per_image, per_class)
+    seen = regions(logits, target, ignore_index, surprise, squared)
+    dice = _dice(seen, background, smooth, per_image, per_class)
     loss = dice_weight * dice + cross_weight * hardest(seen, k, per_image)
     return reduce(loss, reduction, seen.dtype)
 
 
 def _dice(
-    seen: Pixels,
+    seen: Regions,
     background: bool,
-    squared: bool,
     smooth: float,
     per_image: bool,
     per_class: bool,
 ) -> Tensor:
     """The Dice loss, what is wrong over both areas, mean over classes."""
     check_nonnegative(smooth=smooth)
-    p, rest, t = region_masks(seen, background)
-    if squared:
-        wrong, areas = (p - t) ** 2, p**2 + t**2
-    else:
-        wrong, areas = p * (1 - t) + rest * t, p + t
-    wrong, areas = (total(x, per_image, per_class) for x in (wrong, areas))
-    each = share(wrong, areas + smooth)
+    wrong, found = _areas(seen, background, per_image, per_class)
+    each = share(wrong, 2 * found + wrong + smooth)
     return each.mean(-1) if per_class else each
 
 
-def _power(x: Tensor, gamma: float) -> Tensor:
-    """x^γ, with no slope where x is 0."""
-    # In the logits the slope goes to 0 there: x^(γ−1) goes up, but dx faster.
-    some = ~(x <= torch.finfo(x.dtype).tiny)
-    return torch.where(some, torch.where(some, x, 1) ** gamma, 0)
+def _areas(
+    seen: Regions, background: bool, per_image: bool, per_class: bool
+) -> tuple[Tensor, Tensor]:
+    parts = (x[:, drawn(seen, background)] for x in (seen.wrong, seen.found))
+    return tuple(total(x, per_image, per_class) for x in parts)
 
 
-def _balance(alpha: float | None, seen: Pixels) -> Tensor:
+def _balance(alpha: float | None, seen: Regions) -> Tensor:
     if alpha is None:
-        return seen.odds.new_ones(())
+        return seen.truth.new_ones(())
     check_unit_interval(alpha=alpha)
     if seen.channels > 1:
         raise ValueError(
             f"alpha: expected None for {seen.channels} classes, got {alpha}; "
             "their balance is weight"
         )
-    return seen.odds.new_tensor([[1 - alpha], [alpha]])
+    return seen.truth.new_tensor([[1 - alpha], [alpha]])

@@ -22,6 +22,7 @@ from handbook_code._checks import (
 from handbook_code._fused import fused
 from handbook_code._reduce import reduce, widen
 from handbook_code.classification import _fast_probabilistic as fast
+from handbook_code.classification._curves import surprise
 from handbook_code.classification._labels import (
     binary,
     counted,
@@ -30,7 +31,7 @@ from handbook_code.classification._labels import (
     shared_mean,
     shares,
 )
-from handbook_code.classification._odds import hardest, pixels
+from handbook_code.classification._odds import hardest, regions
 
 
 @fused(
@@ -510,7 +511,7 @@ def topk_cross_entropy_loss(
     """
     check_positive(k=k)
     check_unit_interval(k=k)
-    seen = pixels(logits, target, ignore_index)
+    seen = regions(logits, target, ignore_index, surprise)
     return reduce(hardest(seen, k, per_image), reduction, seen.dtype)
 
 

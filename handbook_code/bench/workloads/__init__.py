@@ -17,6 +17,7 @@ TOPICS = (
     "probabilistic",
     "overlap",
     "boundary",
+    "compound",
     "euclidean",
     "angular",
     "transport",
