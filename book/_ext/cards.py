@@ -59,16 +59,13 @@ class ReaderCard(SphinxDirective):
         self.env.note_dependency(str(LOSSES))
         loss = losses()[self.arguments[0]]
         card = nodes.container(classes=["reader-card"])
-        card += nodes.definition_list(
-            "",
-            *(
-                nodes.definition_list_item(
-                    "", nodes.term("", term), nodes.definition("", *said)
+        card += nodes.definition_list()
+        for term, text in facts(loss).items():
+            if text:
+                said = nodes.definition("", *self.parsed(text))
+                card[0] += nodes.definition_list_item(
+                    "", nodes.term("", term), said
                 )
-                for term, text in facts(loss).items()
-                if (said := self.parsed(text))
-            ),
-        )
         code = nodes.literal_block(loss["example"], loss["example"])
         code["language"] = "python"
         card += nodes.raw(
@@ -78,38 +75,38 @@ class ReaderCard(SphinxDirective):
         card += nodes.raw("", "</details>", format="html")
         return [card]
 
-    def parsed(self, text: str) -> list[nodes.Node]:
+    def parsed(self, text: str | nodes.Node) -> list[nodes.Node]:
+        if isinstance(text, nodes.Node):
+            return [text]
         parent = nodes.Element()
         lines = StringList([text], self.env.docname)
         self.state.nested_parse(lines, 0, parent)
         return parent.children
 
 
-def facts(loss: dict) -> dict[str, str]:
+def facts(loss: dict) -> dict[str, str | nodes.Node]:
     """The lines of a card, in Markdown; an empty one is left out."""
     others = [
         f"{link(name)} {f'({why})' if why else ''}".strip()
         for name, why in loss["alternatives"].items()
     ]
     shapes = [f"`{name}` {shape}" for name, shape in loss["shapes"].items()]
-    where = "as defined below"
-    # On one line with what it is; a formula of two wants a line of its own.
-    formula = f"${loss['latex']}$" if loss["latex"] else where
-    gradient = (
-        f"${loss['gradient']}$"
-        if loss["gradient"]
-        else "that of the definition; it takes more than a line"
-    )
+    formula, gradient = loss["latex"], loss["gradient"]
     return {
         "use when": loss["use_when"],
         "fails when": loss["fails_when"],
         "instead": " · ".join(others),
-        "formula": formula,
-        "gradient": gradient,
+        # What takes more than a line is in words here, and defined below.
+        "formula": f"${formula}$"
+        if formula
+        else nodes.paragraph("", loss["formula"].replace("``", "")),
+        "gradient": f"${gradient}$"
+        if gradient
+        else "by autograd, as it takes more than a line",
         "range": loss["range"],
         "shapes": ", ".join(shapes),
-        "is": ", ".join(loss["traits"]),
+        "properties": ", ".join(loss["traits"]),
         "needs": ", ".join(loss["needs"]),
         "cost": loss["cost"].replace("network", "that of the network"),
-        "first": f"{{cite:t}}`{loss['reference']['key']}`",
+        "source": f"{{cite:t}}`{loss['reference']['key']}`",
     }

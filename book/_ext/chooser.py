@@ -13,11 +13,11 @@ COLUMNS = {  # heading, and what stands there
     "for": "tasks",
     "given": "input",
     "range": "range",
-    "is": "traits",
+    "properties": "traits",
     "needs": "needs",
     "cost": "cost",
 }
-LEAF = re.compile(r"(?P<question>[^\[→]+?)\s*(?:\[(?P<trait>.+)\])?\s*→(?P<leads>.*)")
+LEAF = re.compile(r"(?P<question>[^\[→]+?)\s*(?:\[(?P<trait>.+)\])?\s*→.*")
 
 
 class Chooser(SphinxDirective):
@@ -54,8 +54,8 @@ class Chooser(SphinxDirective):
             if key == "name":
                 text = (
                     f'<a href="{to}#{loss["label"]}"><code>{text}</code></a>'
+                    f" <small>{loss['part']}</small>"
                     f"<span>{escape(loss['use_when'])}</span>"
-                    f"<small>{loss['part']}</small>"
                 )
             kind = "th scope='row'" if key == "name" else "td"
             cells.append(
@@ -68,8 +68,8 @@ class Chooser(SphinxDirective):
 class DecisionTree(SphinxDirective):
     """Questions and answers, drawn from lines that are indented by depth.
 
-    A leaf is ``case → loss, loss``; ``case [trait] → …`` says what decides, and
-    every loss named there has it.
+    A leaf is ``case → loss, loss``; ``case [trait] → …`` says what decides,
+    and every loss named there has it.
     """
 
     has_content = True

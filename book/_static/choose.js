@@ -23,7 +23,7 @@ window.addEventListener("DOMContentLoaded", () => {
     select("task", "for", "for", "any task") +
     select("input", "given", "given", "anything") +
     select("without", "without", "needs", "–") +
-    "<fieldset><legend>is</legend>" + all("is").map(trait =>
+    "<fieldset><legend>properties</legend>" + all("properties").map(trait =>
       `<label><input type="checkbox" name="is" value="${trait}"> ${trait}` +
       "</label>").join("") +
     '</fieldset><button type="reset">clear</button>' +
@@ -39,7 +39,7 @@ window.addEventListener("DOMContentLoaded", () => {
     for (const row of rows) {
       const fits = (key, name) =>
         !asked.get(key) || words(row, name).includes(asked.get(key));
-      const has = asked.getAll("is").every(t => words(row, "is").includes(t));
+      const has = asked.getAll("is").every(t => words(row, "properties").includes(t));
       const hit = text.every(w => row.textContent.toLowerCase().includes(w));
       const lacks = asked.get("without") &&
         words(row, "needs").includes(asked.get("without"));
@@ -49,7 +49,7 @@ window.addEventListener("DOMContentLoaded", () => {
     }
     said.textContent = found === 1 ? "1 loss" : `${found || "no"} losses`;
   };
-  const key = (row, at) => names[at] === "is" || names[at] === "needs"
+  const key = (row, at) => names[at] === "properties" || names[at] === "needs"
     ? String(words(row, names[at]).length).padStart(3, "0")
     : row.cells[at].textContent.toLowerCase();
   const sort = (at, down) => {
@@ -79,6 +79,7 @@ window.addEventListener("DOMContentLoaded", () => {
     const by = state.get("sort") ?? "";
     sort(names.indexOf(by.replace("-", "")), by.startsWith("-"));
     filter();
+    asks.scrollIntoView();
   };
 
   heads.forEach((head, at) => {

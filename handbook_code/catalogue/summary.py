@@ -11,10 +11,12 @@ import inspect
 import json
 import re
 import tomllib
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
 import sympy as sp
+from sympy.core.relational import Relational
 from sympy.printing.latex import LatexPrinter
 
 from handbook_code.catalogue import CATALOGUE, Loss
@@ -56,8 +58,8 @@ TRAITS = {
     "differentiable": "the slope never jumps",
     "bounded": "its values have a ceiling",
     "bounded gradient": "the slope is bounded, wherever the prediction is",
-    "imbalance": "easy background, however much is added, changes neither "
-    "value nor gradient",
+    "handles imbalance": "easy background, however much is added, changes "
+    "neither value nor gradient",
 }
 
 
@@ -118,7 +120,7 @@ def traits(loss: Loss, advice: dict) -> list[str]:
         "robust": "lipschitz" in loss.properties and alone and not loss.widths,
         "bounded": loss.bounds[1] != sp.oo,
         "bounded gradient": "lipschitz" in loss.properties,
-        "imbalance": advice.get("imbalance", False),
+        "handles imbalance": advice.get("imbalance", False),
     }
     return [t for t in TRAITS if has.get(t, t in loss.properties)]
 
@@ -218,9 +220,23 @@ def slope(loss: Loss) -> tuple[sp.Symbol, sp.Expr] | None:
     (by,) = free
     found = sp.diff(loss.formula, by)
     # At the corner of a hinge the code returns 0.
-    found = found.replace(sp.Heaviside, lambda x, _: sp.Heaviside(x, 0))
-    found = found.rewrite(sp.Piecewise)
-    return by, sp.piecewise_fold(sp.simplify(found))
+    found = found.replace(
+        sp.Heaviside, lambda x, _: sp.Heaviside(x, 0).rewrite(sp.Piecewise)
+    )
+    ways = found, sp.piecewise_fold(sp.simplify(found))
+    shorter = min(ways, key=lambda e: len(Printer().doprint(e)))
+    return by, shorter.replace(sp.Piecewise, partial(_cases, by))
+
+
+def _cases(by: sp.Symbol, *cases: tuple) -> sp.Piecewise:
+    """Each condition says something of the variable, which stands left."""
+    turned = [
+        (value, when.reversed)
+        if isinstance(when, Relational) and not when.lhs.has(by)
+        else (value, when)
+        for value, when in cases
+    ]
+    return sp.Piecewise(*turned, evaluate=False)
 
 
 def _general(loss: Loss) -> bool:
