@@ -185,7 +185,9 @@ def test_handles_imbalance_is_said_exactly_if_it_holds(loss, generator):
         torch.cat([score.detach(), far], -1),
         torch.cat([target, torch.zeros_like(far).long()], -1),
     )
-    same = all(torch.allclose(a, b) for a, b in zip(before, after, strict=True))
+    same = all(
+        torch.allclose(a, b) for a, b in zip(before, after, strict=True)
+    )
     assert same == ("handles imbalance" in SAID[loss.name]["traits"])
 
 
