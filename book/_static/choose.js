@@ -16,8 +16,9 @@ window.addEventListener("DOMContentLoaded", () => {
   asks.setAttribute("aria-label", "Losses");
   const option = (value, text) => `<option value="${value}">${text}</option>`;
   const select = (key, label, column, any) =>
-    `<label>${label} <select name="${key}">${option("", any)}` +
-    all(column).map(w => option(w, w)).join("") + "</select></label>";
+    `<span><label for="choose-${key}">${label}</label> ` +
+    `<select id="choose-${key}" name="${key}">${option("", any)}` +
+    all(column).map(w => option(w, w)).join("") + "</select></span>";
   asks.innerHTML =
     '<label>find <input type="search" name="find" autocomplete="off"></label>' +
     select("task", "for", "for", "any task") +
@@ -56,8 +57,10 @@ window.addEventListener("DOMContentLoaded", () => {
     heads.forEach((head, n) => n === at
       ? head.setAttribute("aria-sort", down ? "descending" : "ascending")
       : head.removeAttribute("aria-sort"));
-    const order = at < 0 ? rows : [...rows].sort((a, b) =>
-      (down ? -1 : 1) * key(a, at).localeCompare(key(b, at)));
+    const order = at < 0 ? rows : [...rows].sort((a, b) => {
+      const [one, other] = [key(a, at), key(b, at)];
+      return (down ? -1 : 1) * ((one > other) - (one < other));
+    });
     table.tBodies[0].append(...order);
     sorted = at < 0 ? "" : (down ? "-" : "") + names[at];
   };
