@@ -1,6 +1,7 @@
 # make book   build the book          make lab         its chapters in JupyterLab
 # make test   every check             make references  renew what tests compare with
 # make full CHAPTERS=book/…md         run chapters at full scale, for hours
+# make losses                         renew what is said of every loss at a glance
 # make bench                          time every loss beside its peers
 # make bench-gpu                      the same on a graphics card, by all roads
 # make bench-segmentation             renew the record of the segmentation losses
@@ -11,8 +12,8 @@ export HANDBOOK_SILENT := 1
 export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := book
-.PHONY: book test test-gpu lab full references implementations new-chapter \
-        mutations bench bench-gpu bench-segmentation clean
+.PHONY: book test test-gpu lab full references implementations losses \
+        new-chapter mutations bench bench-gpu bench-segmentation clean
 
 # Torch first: what depends on it must not choose another one.
 $(READY): requirements.txt requirements-alone.txt pyproject.toml book/_ext/jupyterlab.json
@@ -55,6 +56,10 @@ references: $(READY)
 implementations: $(READY)
 	$(BIN)/python tests/make_implementations.py
 	git --no-pager diff --stat -- book/records
+
+# What the chooser, the cards and the shell command say of every loss.
+losses: $(READY)
+	$(BIN)/python -m handbook_code.catalogue.summary
 
 new-chapter: $(READY)
 	$(BIN)/python book/_ext/new_chapter.py $(TOPIC)

@@ -51,7 +51,7 @@ def state() -> dict[str, str]:
     book = chapters.files()
     pages = [p for p in book if p.suffix in PAGES]
     rest = [p for p in book if p.suffix not in PAGES]
-    rest += [ROOT / "_config.yml", ROOT / "_toc.yml"]
+    rest += [ROOT / "_config.yml", ROOT / "_toc.yml", *chapters.shown()]
     return {
         "pages": chapters.digest(pages),
         "rest": chapters.digest(rest) + chapters.code_digest(),

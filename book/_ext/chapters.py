@@ -89,10 +89,20 @@ def _explain(chapter: Path, notebook, error: Exception) -> str:
     return f"{name(chapter)}: {error}"
 
 
+# Of the package, what the pages show and no chapter imports.
+SHOWN = ("losses.json", "__main__.py", "catalogue/advice.toml",
+         "catalogue/summary.py")  # fmt: skip
+
+
+def shown() -> list[Path]:
+    return [p for n in SHOWN if (p := ROOT / "handbook_code" / n).exists()]
+
+
 def code_digest() -> str:
     """Of everything that a chapter imports or reads here, and of the pins."""
     folders = ROOT / "handbook_code", ROOT / "book" / "records"
     files = [p for f in folders for p in f.rglob("*") if p.is_file()]
+    files = [p for p in files if p not in shown()]
     kept = [p for p in files if "__pycache__" not in p.parts]
     cases = BOOK.glob("_ext/implementations.py")
     return digest([*kept, *cases, ROOT / "requirements.txt"])

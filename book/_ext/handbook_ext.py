@@ -14,7 +14,9 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+import cards
 import chapters
+import chooser
 import implementations
 import ledger
 
@@ -320,7 +322,11 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.add_directive("implementations", Implementations)
     app.add_directive("ledger-counts", Counts)
     app.add_directive("verdicts", Verdicts)
+    app.add_directive("reader-card", cards.ReaderCard)
+    app.add_directive("chooser", chooser.Chooser)
+    app.add_directive("decision-tree", chooser.DecisionTree)
     app.add_role("ledger", Count())
+    app.connect("source-read", cards.insert)
     app.connect("config-inited", set_cache_path)
     app.connect("autodoc-process-docstring", quote_formulas)
     app.connect("html-page-context", repair_roles)
