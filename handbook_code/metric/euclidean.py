@@ -170,7 +170,7 @@ def batch_hard_triplet_loss(
     tensor([6.7500, 3.7500, 6.7500, 0.0000])
     """
     dtype, x = check_batch(embeddings, labels, margin)
-    positive, negative, both = hardest(centred(x.detach()), labels)
+    positive, negative, both = hardest(*centred(x.detach()), labels)
     gap = _gap(x, x[positive], x[negative], squared)
     loss = F.softplus(gap) if margin is None else (gap + margin).relu()
     return reduce(loss.masked_fill(~both, 0), reduction, dtype)
