@@ -124,7 +124,7 @@ def triplet_loss(
     return reduce((gap + margin).relu(), reduction, dtype)
 
 
-@fused(fast.batch_hard_triplet, "embeddings", when=reduced)
+@fused(fast.batch_hard_triplet, "embeddings", least=1 << 13, when=reduced)
 def batch_hard_triplet_loss(
     embeddings: Tensor,
     labels: Tensor,
@@ -178,7 +178,7 @@ def batch_hard_triplet_loss(
 
 @fused(
     fast.info_nce, "query", "positive", "negatives",
-    least=1 << 17, size=pairs, when=reduced,
+    least=1 << 14, size=pairs, when=reduced,
 )  # fmt: skip
 def info_nce_loss(
     query: Tensor,
