@@ -33,7 +33,7 @@ from handbook_code.metric._line_up import pairs, reduced
 
 @fused(
     fast.sphereface, "embeddings", "centers",
-    least=1 << 17, size=pairs, when=reduced,
+    least=1 << 14, size=pairs, when=reduced,
 )  # fmt: skip
 def sphereface_loss(
     embeddings: Tensor,
@@ -94,7 +94,7 @@ def sphereface_loss(
 
 @fused(
     fast.cosface, "embeddings", "centers",
-    least=1 << 17, size=pairs, when=reduced,
+    least=1 << 14, size=pairs, when=reduced,
 )  # fmt: skip
 def cosface_loss(
     embeddings: Tensor,
@@ -151,7 +151,7 @@ def cosface_loss(
 
 @fused(
     fast.arcface, "embeddings", "centers",
-    least=1 << 17, size=pairs, when=reduced,
+    least=1 << 14, size=pairs, when=reduced,
 )  # fmt: skip
 def arcface_loss(
     embeddings: Tensor,
@@ -211,7 +211,7 @@ def arcface_loss(
 
 @fused(
     fast.adaface, "embeddings", "centers",
-    least=1 << 17, size=pairs, when=reduced,
+    least=1 << 14, size=pairs, when=reduced,
 )  # fmt: skip
 def adaface_loss(
     embeddings: Tensor,
