@@ -6,6 +6,7 @@ Which pairs, triplets or negatives to take is the caller's choice.
 import torch
 from torch import Tensor
 
+from handbook_code._across import across
 from handbook_code._checks import (
     check_nonnegative,
     check_positive,
@@ -14,6 +15,7 @@ from handbook_code._checks import (
 )
 from handbook_code._fused import fused
 from handbook_code._reduce import no_autocast, reduce, widen
+from handbook_code.metric import _across_euclidean as over
 from handbook_code.metric import _fast_euclidean as fast
 from handbook_code.metric._directions import directions
 from handbook_code.metric._line_up import pairs, reduced
@@ -125,6 +127,7 @@ def triplet_loss(
     return reduce((gap + margin).relu(), reduction, dtype)
 
 
+@across(over.info_nce)
 @fused(
     fast.info_nce, "query", "positive", "negatives",
     least=1 << 17, size=pairs, when=reduced,
