@@ -108,6 +108,7 @@ from handbook_code.metric.angular import (
     sphereface_loss,
 )
 from handbook_code.metric.euclidean import (
+    batch_hard_triplet_loss,
     contrastive_loss,
     info_nce_loss,
     triplet_loss,
@@ -205,6 +206,7 @@ __all__ = [  # noqa: RUF022  the order of the chapters
     "dice_topk_loss",
     "contrastive_loss",
     "triplet_loss",
+    "batch_hard_triplet_loss",
     "info_nce_loss",
     "sphereface_loss",
     "cosface_loss",

@@ -201,14 +201,14 @@ class Ranks:
             visit: called with the rank that a visitor is from and with its
                 blocks. On all ranks it gives None, or on all a tensor of a
                 row for each of the visitor's.
-            blocks: contiguous, of one length on a rank, and but for that of
+            blocks: of one length on a rank, and but for that of
                 one shape and dtype on all.
             merge: of what two visits gave.
 
         Returns:
             For the own block, what all visits gave together.
         """
-        rows = self.lengths[name]
+        rows, blocks = self.lengths[name], [b.contiguous() for b in blocks]
         result, under_way = None, None
         for k in range(self.size):
             source = (self.rank - k) % self.size
@@ -221,7 +221,7 @@ class Ranks:
                 (before,) = _arrived(*under_way)
                 result = merge(result, before)
             if result is not None and self.size > 1:
-                under_way = self._pass_on((result.contiguous(),), follows)
+                under_way = self._pass_on([result.contiguous()], follows)
             if coming is not None:
                 blocks = _arrived(*coming)
         return result if under_way is None else _arrived(*under_way)[0]

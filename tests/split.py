@@ -17,6 +17,14 @@ def part(x: Tensor, lengths: tuple[int, ...]) -> Tensor:
     return own.requires_grad_(x.requires_grad)
 
 
+def largest(answers: list) -> float:
+    """Of what all ranks found; or the error of one."""
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    return max(answers)
+
+
 def compare(
     loss,
     whole: dict[str, Tensor],

@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
@@ -106,6 +107,7 @@ def _serve(rank: int, size: int, store: str, timeout: float, pipe: Any):
         try:
             answer = getattr(_load(path), name)(*arguments)
         except Exception as error:
+            error.add_note(traceback.format_exc())
             answer = error
         pipe.send(answer)
 

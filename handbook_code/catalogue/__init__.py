@@ -68,6 +68,7 @@ CATALOGUE: tuple[Loss, ...] = (
     compound.dice_topk,
     euclidean.contrastive,
     euclidean.triplet,
+    euclidean.batch_hard_triplet,
     euclidean.info_nce,
     angular.sphereface,
     angular.cosface,

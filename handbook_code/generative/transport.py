@@ -8,12 +8,15 @@ not. Nothing depends on a tensor's value: no synchronisation, one graph,
 import torch
 from torch import Tensor
 
+from handbook_code._across import across
 from handbook_code._fused import fused
 from handbook_code._reduce import no_autocast
+from handbook_code.generative import _across_transport as over
 from handbook_code.generative import _fast_transport as fast
 from handbook_code.generative._clouds import check_clouds
 
 
+@across(over.entropic)
 @fused(fast.entropic, "x", "y", "a", "b", when=fast.of_points)
 def entropic_transport(
     x: Tensor,
@@ -122,6 +125,7 @@ def transport_plan(
     return _plan(*problem, epsilon, iterations).to(dtype)
 
 
+@across(over.divergence)
 @fused(fast.divergence, "x", "y", "a", "b")
 def sinkhorn_divergence(
     x: Tensor,

@@ -98,3 +98,77 @@ def line_up(
             if in_x is not None:
                 in_x[some] *= weight
     return loss, pull, in_x, in_c
+
+
+def both_ways(
+    x: Tensor, candidates: Tensor, own: Tensor, wanted: tuple[bool, bool]
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """The mean of each row's loss among candidates, and its own's among rows.
+
+    Lᵢ = ½ log(1 + exp(rᵢ − oᵢ)) + ½ log(1 + exp(cᵢ − oᵢ)),  j ≠ i in
+    rᵢ = log Σⱼ exp(lᵢⱼ),  cᵢ = log Σⱼ exp(lⱼᵢ),  lᵢⱼ = xᵢ·cⱼ
+    dL = Σᵢⱼ wᵢⱼ dlᵢⱼ − Σᵢ pᵢ doᵢ,  pᵢ = ½ σ(rᵢ − oᵢ) + ½ σ(cᵢ − oᵢ),
+    wᵢⱼ = ½ exp(lᵢⱼ − rᵢ) σ(rᵢ − oᵢ) + ½ exp(lᵢⱼ − cⱼ) σ(cⱼ − oⱼ)
+
+    A weight needs the sums of its row and its column, so that the logits are
+    gone over twice. What fits in the memory of the slopes is kept in between,
+    the rest is computed again.
+
+    Args:
+        x: (N, D).
+        candidates: c, (N, D).
+        own: o, (N, 1).
+        wanted: whether the last two results are.
+
+    Returns:
+        L and p, (N, 1) both; Σⱼ wᵢⱼ cⱼ and Σᵢ wᵢⱼ xᵢ, (N, D) both.
+    """
+    count, width = x.shape
+    rows = max(1, block(x) // min(TILE, count), width // 2)
+    spans = [slice(i, i + rows) for i in range(0, count, rows)]
+    keep = any(wanted) * 2 * width // rows
+    kept = []
+    along, across = torch.empty_like(own), own.new_full((1, count), -math.inf)
+    with no_autocast(x):
+        for some in spans:
+            logits = _of_others(x[some], candidates, some.start)
+            along[some] = log_sum(logits, 1)
+            torch.logaddexp(across, log_sum(logits, 0), out=across)
+            if len(kept) < keep:
+                kept.append(logits)
+        gaps = along - own, across.T - own
+        loss, pull = (
+            sum(map(f, gaps)) / 2 for f in (F.softplus, torch.sigmoid)
+        )
+        in_x = torch.empty_like(x) if wanted[0] else None
+        in_c = torch.zeros_like(candidates) if wanted[1] else None
+        # The logarithms of what each exponential is divided by.
+        of_row, of_column = (own + F.softplus(g) + math.log(2) for g in gaps)
+        for k, some in enumerate(spans if any(wanted) else ()):
+            if k < len(kept):
+                logits, kept[k] = kept[k], None
+            else:
+                logits = _of_others(x[some], candidates, some.start)
+            weights = (logits - of_column.T).clamp_(min=-80).exp_()
+            weights += logits.sub_(of_row[some]).clamp_(min=-80).exp_()
+            if wanted[0]:
+                torch.mm(weights, candidates, out=in_x[some])
+            if wanted[1]:
+                in_c.addmm_(weights.T, x[some])
+    return loss, pull, in_x, in_c
+
+
+def _of_others(x: Tensor, candidates: Tensor, first: int) -> Tensor:
+    """Logits of some rows, from the first, but −∞ where it is their own."""
+    logits = x @ candidates.T
+    logits.diagonal(first).fill_(-math.inf)
+    return logits
+
+
+def log_sum(logits: Tensor, dim: int) -> Tensor:
+    """log Σ exp along an axis, which stays. Of parts: torch.logaddexp."""
+    most = torch.finfo(logits.dtype).max
+    top = logits.amax(dim, keepdim=True).clamp_(-most, most)
+    # Smaller than exp(-87), numbers are 200 times as slow.
+    parts = (logits - top).clamp_(min=-80).exp_()
+    return parts.sum(dim, keepdim=True).log_().add_(top)

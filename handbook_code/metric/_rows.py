@@ -19,11 +19,18 @@ def check_rows(**tensors: Tensor) -> None:
         )
 
 
-def check_candidates(negatives: Tensor, query: Tensor) -> None:
+def check_candidates(
+    negatives: Tensor, query: Tensor, symmetric: bool
+) -> None:
     check_floating(negatives=negatives)
     check_same_device(query=query, negatives=negatives)
     if negatives.dim() != 2 or negatives.shape[1] != query.shape[1]:
         raise ValueError(
             f"negatives: expected rows like those of query, "
             f"(M, {query.shape[1]}), got {tuple(negatives.shape)}"
+        )
+    if symmetric:
+        raise ValueError(
+            "negatives: expected None where symmetric, "
+            f"got {tuple(negatives.shape)}"
         )

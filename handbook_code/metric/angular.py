@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from handbook_code._across import across
 from handbook_code._checks import (
     check_count,
     check_nonnegative,
@@ -20,6 +21,7 @@ from handbook_code._checks import (
 )
 from handbook_code._fused import fused
 from handbook_code._reduce import no_autocast, reduce, widen
+from handbook_code.metric import _across_angular as over
 from handbook_code.metric import _fast_angular as fast
 from handbook_code.metric._classes import (
     check_classes,
@@ -31,6 +33,7 @@ from handbook_code.metric._directions import directions
 from handbook_code.metric._line_up import pairs, reduced
 
 
+@across(over.sphereface)
 @fused(
     fast.sphereface, "embeddings", "centers",
     least=1 << 17, size=pairs, when=reduced,
@@ -92,6 +95,7 @@ def sphereface_loss(
     return reduce(_cross_entropy(_products(x, w), target, t), reduction, dtype)
 
 
+@across(over.cosface)
 @fused(
     fast.cosface, "embeddings", "centers",
     least=1 << 17, size=pairs, when=reduced,
@@ -149,6 +153,7 @@ def cosface_loss(
     return reduce(loss, reduction, dtype)
 
 
+@across(over.arcface)
 @fused(
     fast.arcface, "embeddings", "centers",
     least=1 << 17, size=pairs, when=reduced,
@@ -209,6 +214,7 @@ def arcface_loss(
     return reduce(loss, reduction, dtype)
 
 
+@across(over.adaface)
 @fused(
     fast.adaface, "embeddings", "centers",
     least=1 << 17, size=pairs, when=reduced,
@@ -298,7 +304,7 @@ class _Centers(nn.Module):
         known = {
             name: parameter.default
             for name, parameter in signature(self._loss).parameters.items()
-            if parameter.kind is parameter.KEYWORD_ONLY
+            if parameter.kind is parameter.KEYWORD_ONLY and name != "group"
         }
         for name in keywords.keys() - known.keys():
             raise TypeError(

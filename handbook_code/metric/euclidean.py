@@ -1,9 +1,11 @@
 """Losses of distances and similarities between embeddings, rows of D numbers.
 
-Which pairs, triplets or negatives to take is the caller's choice.
+Which pairs, triplets or negatives to take is the caller's choice, except in
+``batch_hard_triplet_loss``.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from handbook_code._across import across
@@ -18,6 +20,7 @@ from handbook_code._reduce import no_autocast, reduce, widen
 from handbook_code.metric import _across_euclidean as over
 from handbook_code.metric import _fast_euclidean as fast
 from handbook_code.metric._directions import directions
+from handbook_code.metric._hardest import centred, check_batch, hardest
 from handbook_code.metric._line_up import pairs, reduced
 from handbook_code.metric._rows import check_candidates, check_rows
 
@@ -119,12 +122,61 @@ def triplet_loss(
     check_nonnegative(margin=margin)
     check_rows(anchor=anchor, positive=positive, negative=negative)
     dtype, a, p, n = widen(anchor, positive, negative)
-    if squared:
-        # Far out, a difference of two squares would lose all its digits.
-        gap = ((n - p) * ((a - p) + (a - n))).sum(-1)
-    else:
-        gap = _length(a - p) - _length(a - n)
+    gap = _gap(a, p, n, squared)
     return reduce((gap + margin).relu(), reduction, dtype)
+
+
+@across(over.batch_hard_triplet)
+@fused(fast.batch_hard_triplet, "embeddings", when=reduced)
+def batch_hard_triplet_loss(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    margin: float | None = 0.2,
+    squared: bool = True,
+    reduction: str = "mean",
+) -> Tensor:
+    """The triplet loss of each embedding's hardest triplet in the batch.
+
+    Lᵢ = max(0, max ‖xᵢ − xₚ‖² − min ‖xᵢ − xₙ‖² + m), over the others p of
+    the label of i and all n of another label
+
+    Args:
+        embeddings: x, (N, D), not normalised by the loss. Each is an anchor.
+        labels: of what kind each is, integers of shape (N,).
+        margin: m ≥ 0, in the square of the embeddings' unit, or in their
+            unit if not squared. None for a soft margin: log(1 + exp(·)) in
+            place of max(0, · + m).
+        squared: whether distances are squared, as in ``triplet_loss``; those
+            of Hermans et al. are not.
+        reduction: ``"none"`` (one value per anchor), ``"mean"`` or ``"sum"``.
+
+    Returns:
+        The loss, ≥ 0. An anchor that is the only one of its label, or has no
+        other label beside it, costs 0, and counts in the mean. Which triplet
+        is the hardest is taken as given by the gradient; among equally far
+        ones, it is any one of them.
+
+    Raises:
+        TypeError: if the embeddings are not floating-point, labels not
+            integers, or the margin neither a number nor None.
+        ValueError: if shapes or devices do not fit, the margin is negative
+            or not finite, or the reduction is unknown.
+
+    Reference:
+        Hermans, Beyer, Leibe (2017), In defense of the triplet loss for
+        person re-identification.
+
+    >>> x = torch.tensor([[0.0], [1.0], [3.0], [1.5]])
+    >>> labels = torch.tensor([0, 0, 0, 1])
+    >>> batch_hard_triplet_loss(x, labels, margin=0.0, reduction="none")
+    tensor([6.7500, 3.7500, 6.7500, 0.0000])
+    """
+    dtype, x = check_batch(embeddings, labels, margin)
+    positive, negative, both = hardest(centred(x.detach()), labels)
+    gap = _gap(x, x[positive], x[negative], squared)
+    loss = F.softplus(gap) if margin is None else (gap + margin).relu()
+    return reduce(loss.masked_fill(~both, 0), reduction, dtype)
 
 
 @across(over.info_nce)
@@ -139,6 +191,7 @@ def info_nce_loss(
     *,
     temperature: float = 0.07,
     normalize: bool = True,
+    symmetric: bool = False,
     reduction: str = "mean",
 ) -> Tensor:
     """Cross-entropy of picking each query's own positive out of a line-up.
@@ -147,8 +200,8 @@ def info_nce_loss(
 
     sᵢⱼ is the similarity of query i and candidate j. The candidates of a
     query are its positive and the negatives, or the positives of the whole
-    batch. Each query chooses among positives, no positive among queries: the
-    sum of both directions is two calls.
+    batch. Each query chooses among positives; if symmetric, each positive
+    chooses among queries as well, and Lᵢ is the mean of both.
 
     Args:
         query: embeddings, (N, D).
@@ -158,6 +211,8 @@ def info_nce_loss(
         temperature: τ > 0.
         normalize: whether similarity is the cosine; if not, it is the inner
             product. A zero vector has the cosine 0 with everything.
+        symmetric: whether positives choose too, as in CLIP, whose two towers
+            give query and positive. It knows no further negatives.
         reduction: ``"none"`` (one value per query), ``"mean"`` or ``"sum"``.
 
     Returns:
@@ -168,11 +223,14 @@ def info_nce_loss(
     Raises:
         TypeError: if a tensor is not floating-point, or τ not a number.
         ValueError: if shapes or devices differ, τ is not positive and
-            finite, or the reduction is unknown.
+            finite, there are negatives though it is symmetric, or the
+            reduction is unknown.
 
     Reference:
         van den Oord, Li, Vinyals (2018), Representation learning with
-        contrastive predictive coding.
+        contrastive predictive coding; symmetric: Radford et al. (2021),
+        Learning transferable visual models from natural language
+        supervision.
 
     >>> info_nce_loss(torch.eye(2), torch.eye(2), temperature=1.0)
     tensor(0.3133)
@@ -183,7 +241,7 @@ def info_nce_loss(
         dtype, q, p = widen(query, positive)
         others = p
     else:
-        check_candidates(negatives, query)
+        check_candidates(negatives, query, symmetric)
         dtype, q, p, others = widen(query, positive, negatives)
     if normalize:
         q, p, others = directions(q), directions(p), directions(others)
@@ -196,7 +254,18 @@ def info_nce_loss(
         own = (q * p).sum(-1, keepdim=True)
         scores = torch.cat([own, scores], dim=1)
     loss = ((scores - own) / temperature).logsumexp(-1)
+    if symmetric:
+        back = ((scores.T - own) / temperature).logsumexp(-1)
+        loss = (loss + back) / 2
     return reduce(loss, reduction, dtype)
+
+
+def _gap(a: Tensor, p: Tensor, n: Tensor, squared: bool) -> Tensor:
+    """By how much p is farther from a than n is."""
+    if squared:
+        # Far out, a difference of two squares would lose all its digits.
+        return ((n - p) * ((a - p) + (a - n))).sum(-1)
+    return _length(a - p) - _length(a - n)
 
 
 def _length(x: Tensor) -> Tensor:

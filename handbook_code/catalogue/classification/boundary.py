@@ -3,93 +3,15 @@
 Distances are written for images of one axis, where they are s ‖i − j‖.
 """
 
-from sympy import (
-    Expr,
-    IndexedBase,
-    Max,
-    Min,
-    Piecewise,
-    Rational,
-    Sum,
-    Tuple,
-    exp,
-    log,
-    oo,
-    symbols,
-    sympify,
-)
+from sympy import IndexedBase, Rational, Sum, exp, log, oo, symbols
 
 from handbook_code.catalogue._loss import Loss
+from handbook_code.catalogue._over import Largest, Nearest
 from handbook_code.classification.boundary import (
     boundary_loss,
     distance_map_cross_entropy_loss,
     hausdorff_loss,
 )
-
-
-class OverIndex(Expr):
-    """A function of all the values that a term takes over an index."""
-
-    is_commutative = True
-
-    def __new__(cls, term, limits, *rest):
-        return super().__new__(
-            cls, sympify(term), Tuple(*limits), *map(sympify, rest)
-        )
-
-    @property
-    def free_symbols(self):
-        term, (index, low, high), *rest = self.args
-        inner = term.free_symbols.union(*(r.free_symbols for r in rest))
-        return inner - {index} | low.free_symbols | high.free_symbols
-
-    def _values(self, of):
-        _, (index, low, high), *_ = self.args
-        places = range(int(low), int(high) + 1)
-        return [of.subs(index, place).doit() for place in places]
-
-
-class Largest(OverIndex):
-    """The largest of them."""
-
-    def doit(self, **hints):
-        return Max(*self._values(self.args[0]))
-
-    def _latex(self, printer):
-        term, (index, *_) = self.args
-        index, term = map(printer.doprint, (index, term))
-        return rf"\max_{{{index}}} {term}"
-
-    def _mpmathcode(self, printer):
-        term, limits = self.args
-        term, index, low, high = map(printer.doprint, (term, *limits))
-        return f"max({term} for {index} in range({low}, {high} + 1))"
-
-
-class Nearest(OverIndex):
-    """The least of those where ``side`` is negative; else ``none``."""
-
-    def doit(self, **hints):
-        term, _, side, none = self.args
-        values = zip(self._values(term), self._values(side), strict=True)
-        least = Min(*(Piecewise((v, x < 0), (oo, True)) for v, x in values))
-        return Piecewise((least, least < oo), (none.doit(), True))
-
-    def _latex(self, printer):
-        term, (index, *_), side, none = self.args
-        index, none, term, side = map(
-            printer.doprint, (index, none, term, side)
-        )
-        where = rf"{index}:\, {side} < 0"
-        return rf"\min_{{{where}}} {term} \quad(\text{{if none: }} {none})"
-
-    def _mpmathcode(self, printer):
-        term, limits, *rest = self.args
-        parts = map(printer.doprint, (term, *limits, *rest))
-        term, index, low, high, side, none = parts
-        places = f"for {index} in range({low}, {high} + 1)"
-        return f"min([{term} {places} if {side} < 0] or [{none}])"
-
 
 N, K, M = symbols("N K M", integer=True, positive=True)
 n, c, i, j, k = symbols("n c i j k", integer=True)

@@ -1,9 +1,12 @@
 """Losses of pairs, triplets and line-ups of embeddings of D numbers."""
 
 from sympy import (
+    And,
+    Eq,
     Expr,
     IndexedBase,
     Max,
+    Ne,
     Rational,
     Sum,
     exp,
@@ -13,7 +16,9 @@ from sympy import (
 )
 
 from handbook_code.catalogue._loss import Loss
+from handbook_code.catalogue._over import Least, Most
 from handbook_code.metric.euclidean import (
+    batch_hard_triplet_loss,
     contrastive_loss,
     info_nce_loss,
     triplet_loss,
@@ -59,8 +64,34 @@ triplet = Loss(
     reference="schroff2015facenet",
 )
 
-q = IndexedBase("q", shape=(N, D), real=True)
 x = IndexedBase("x", shape=(N, D), real=True)
+kind = IndexedBase("y", shape=(N,), integer=True)
+farthest, nearest = (
+    IndexedBase(name, shape=(N,), real=True)
+    for name in (r"\Delta^{+}", r"\Delta^{-}")
+)
+apart = IndexedBase("Delta", shape=(N, N), real=True)
+is_friend = And(Eq(kind[j], kind[i]), Ne(j, i))
+is_stranger = Ne(kind[j], kind[i])
+
+batch_hard_triplet = Loss(
+    function=batch_hard_triplet_loss,
+    arguments=(x, kind),
+    coupled=True,
+    formula=Sum(Max(0, farthest[i] - nearest[i] + m), (i, 0, N - 1)) / N,
+    where={
+        farthest[i]: Most(apart[i, j], (j, 0, N - 1), is_friend),
+        nearest[i]: Least(apart[i, j], (j, 0, N - 1), is_stranger),
+        apart[i, j]: Sum((x[i, k] - x[j, k]) ** 2, (k, 0, D - 1)),
+    },
+    keywords={"margin": m},
+    sizes={N: 5, D: 2},
+    domain={kind: {0, 1, 2}, m: (0.5, 4)},
+    properties=frozenset(),
+    reference="hermans2017defense",
+)
+
+q = IndexedBase("q", shape=(N, D), real=True)
 s = IndexedBase("s", shape=(N, N), real=True)
 
 
