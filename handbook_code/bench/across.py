@@ -1,9 +1,12 @@
 """What losses over several processes send and hold, and what goes wrong."""
 
+from itertools import accumulate
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -44,6 +47,24 @@ def traffic(loss: str, rows: int, width: int, classes: int) -> tuple[int, int]:
             value = arcface_loss(x, y, labels, group=dist.group.WORLD)
         value.backward()
     return _across.sent["ring"], largest.elements
+
+
+def memory(loss: str, rows: int, width: int, classes: int) -> int:
+    """By how many bytes the memory rises at most, arguments included.
+
+    Args:
+        loss: as in ``traffic``, and the same numbers.
+    """
+    with profile(
+        activities=[ProfilerActivity.CPU], profile_memory=True
+    ) as recorded:
+        traffic(loss, rows, width, classes)
+    moves = sorted(
+        (event.start_ns(), event.nbytes())
+        for event in recorded.profiler.kineto_results.events()
+        if event.name() == "[memory]"
+    )
+    return max(accumulate(change for _, change in moves))
 
 
 def mistakes() -> dict[str, float]:
