@@ -8,12 +8,15 @@ not. Nothing depends on a tensor's value: no synchronisation, one graph,
 import torch
 from torch import Tensor
 
+from handbook_code._across import across
 from handbook_code._fused import fused
 from handbook_code._reduce import no_autocast
+from handbook_code.generative import _across_transport as over
 from handbook_code.generative import _fast_transport as fast
 from handbook_code.generative._clouds import check_clouds
 
 
+@across(over.entropic)
 @fused(fast.entropic, "x", "y", "a", "b", when=fast.of_points)
 def entropic_transport(
     x: Tensor,
@@ -50,6 +53,11 @@ def entropic_transport(
             the value, some 1e-4 of the spread where ε is a thousandth of it,
             up to 1e-3 where it is a ten-thousandth. The sums of
             ``transport_plan`` show it.
+        group: the processes on which the points and weights lie, each with
+            its part. The value is that of the whole clouds; the gradient in
+            a part is multiplied by their number, which
+            ``DistributedDataParallel`` divides by.
+            Without ``cost``.
 
     Returns:
         One number, a lower bound of the minimum that is tight when the loop
@@ -122,6 +130,7 @@ def transport_plan(
     return _plan(*problem, epsilon, iterations).to(dtype)
 
 
+@across(over.divergence)
 @fused(fast.divergence, "x", "y", "a", "b")
 def sinkhorn_divergence(
     x: Tensor,
@@ -145,6 +154,10 @@ def sinkhorn_divergence(
             by their sum. If None, all weigh the same.
         b: the same for y, (M,).
         iterations: rounds of Sinkhorn's loop, as in ``entropic_transport``.
+        group: the processes on which the points and weights lie, each with
+            its part. The value is that of the whole clouds; the gradient in
+            a part is multiplied by their number, which
+            ``DistributedDataParallel`` divides by.
 
     Returns:
         One number, ≥ 0 but for what the loop has left, and exactly 0 for two

@@ -1,6 +1,7 @@
 """Embeddings of classes as arguments, and how long embeddings usually are."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -44,11 +45,19 @@ def check_radians(m: float) -> None:
         raise ValueError(f"m: expected radians below π, got {m}")
 
 
-def moments(lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation; 0, not NaN, of too few."""
-    mean = lengths.sum() / max(len(lengths), 1)
-    squares = ((lengths - mean) ** 2).sum()
-    return mean, (squares / max(len(lengths) - 1, 1)).sqrt()
+def moments(
+    lengths: Tensor,
+    add: Callable[[Tensor], Tensor] = lambda x: x,
+    count: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation; 0, not NaN, of too few.
+
+    Of this process alone, unless add sums over all, and count is of all.
+    """
+    count = len(lengths) if count is None else count
+    mean = add(lengths.sum()) / max(count, 1)
+    squares = add(((lengths - mean) ** 2).sum())
+    return mean, (squares / max(count - 1, 1)).sqrt()
 
 
 def usual(

@@ -1,7 +1,11 @@
-"""Angular margins with their slopes, by blocks of the cosines."""
+"""Angular margins with their slopes, by blocks of the cosines.
+
+``road`` is what to do with the margin, if not ``_margin``.
+"""
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,7 +36,8 @@ def sphereface(
     m: int = 4,
     blend: float = 0.0,
     reduction: str = "mean",
-    wanted: tuple[bool, bool],
+    wanted: tuple[bool, bool] = (True, True),
+    road: Callable[..., Any] | None = None,
 ) -> Slopes:
     check_count(m=m)
     check_nonnegative(blend=blend)
@@ -49,9 +54,8 @@ def sphereface(
         in_v = blend * x + bend * in_v
         return tuple(a / (1 + blend) for a in (own, in_x, in_v))
 
-    return _margin(
-        target, None, embeddings, centers, labels, reduction, wanted
-    )
+    road = road or _margin
+    return road(target, None, embeddings, centers, labels, reduction, wanted)
 
 
 def cosface(
@@ -62,7 +66,8 @@ def cosface(
     s: float = 64.0,
     m: float = 0.35,
     reduction: str = "mean",
-    wanted: tuple[bool, bool],
+    wanted: tuple[bool, bool] = (True, True),
+    road: Callable[..., Any] | None = None,
 ) -> Slopes:
     check_positive(s=s)
     check_nonnegative(m=m)
@@ -70,7 +75,8 @@ def cosface(
     def target(x: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, ...]:
         return (u * v).sum(-1, keepdim=True) - m, v, u
 
-    return _margin(target, s, embeddings, centers, labels, reduction, wanted)
+    road = road or _margin
+    return road(target, s, embeddings, centers, labels, reduction, wanted)
 
 
 def arcface(
@@ -81,7 +87,8 @@ def arcface(
     s: float = 64.0,
     m: float = 0.5,
     reduction: str = "mean",
-    wanted: tuple[bool, bool],
+    wanted: tuple[bool, bool] = (True, True),
+    road: Callable[..., Any] | None = None,
 ) -> Slopes:
     check_positive(s=s)
     check_radians(m)
@@ -94,7 +101,8 @@ def arcface(
         bend = torch.where(within, -angle.sin(), angle.sin())
         return own, bend * in_u, bend * in_v
 
-    return _margin(target, s, embeddings, centers, labels, reduction, wanted)
+    road = road or _margin
+    return road(target, s, embeddings, centers, labels, reduction, wanted)
 
 
 def adaface(
@@ -108,7 +116,8 @@ def adaface(
     norm_mean: float | Tensor | None = None,
     norm_std: float | Tensor | None = None,
     reduction: str = "mean",
-    wanted: tuple[bool, bool],
+    wanted: tuple[bool, bool] = (True, True),
+    road: Callable[..., Any] | None = None,
 ) -> Slopes:
     check_positive(s=s)
     check_nonnegative(h=h)
@@ -123,7 +132,8 @@ def adaface(
         bend = -angle.sin()  # at 0 and π, where it was clipped, none
         return angle.cos() - (m * z + m), bend * in_u, bend * in_v
 
-    return _margin(target, s, embeddings, centers, labels, reduction, wanted)
+    road = road or _margin
+    return road(target, s, embeddings, centers, labels, reduction, wanted)
 
 
 def _margin(

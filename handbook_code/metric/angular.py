@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from handbook_code._across import across
 from handbook_code._checks import (
     check_count,
     check_nonnegative,
@@ -20,6 +21,7 @@ from handbook_code._checks import (
 )
 from handbook_code._fused import fused
 from handbook_code._reduce import no_autocast, reduce, widen
+from handbook_code.metric import _across_angular as over
 from handbook_code.metric import _fast_angular as fast
 from handbook_code.metric._classes import (
     check_classes,
@@ -31,6 +33,7 @@ from handbook_code.metric._directions import directions
 from handbook_code.metric._line_up import pairs, reduced
 
 
+@across(over.sphereface)
 @fused(
     fast.sphereface, "embeddings", "centers",
     least=1 << 14, size=pairs, when=reduced,
@@ -58,6 +61,11 @@ def sphereface_loss(
         m: a whole number ≥ 1 that multiplies the angle.
         blend: λ ≥ 0, how much of the plain cosine stays; a training loop
             lowers it, as from 1000 to 5.
+        group: the processes on which embeddings and centers lie, each with
+            its part; labels count through all classes in the order of ranks.
+            The value is that of the whole batch. The gradient in a part of
+            the embeddings is multiplied by their number, which
+            ``DistributedDataParallel`` divides by; that in centers is not.
         reduction: ``"none"`` (one value per embedding), ``"mean"`` or
             ``"sum"``.
 
@@ -92,6 +100,7 @@ def sphereface_loss(
     return reduce(_cross_entropy(_products(x, w), target, t), reduction, dtype)
 
 
+@across(over.cosface)
 @fused(
     fast.cosface, "embeddings", "centers",
     least=1 << 14, size=pairs, when=reduced,
@@ -117,6 +126,11 @@ def cosface_loss(
         labels: t, the class of every embedding, integers of shape (N,).
         s: s > 0, the length that all embeddings are given.
         m: m ≥ 0, the margin, in units of the cosine.
+        group: the processes on which embeddings and centers lie, each with
+            its part; labels count through all classes in the order of ranks.
+            The value is that of the whole batch. The gradient in a part of
+            the embeddings is multiplied by their number, which
+            ``DistributedDataParallel`` divides by; that in centers is not.
         reduction: ``"none"`` (one value per embedding), ``"mean"`` or
             ``"sum"``.
 
@@ -149,6 +163,7 @@ def cosface_loss(
     return reduce(loss, reduction, dtype)
 
 
+@across(over.arcface)
 @fused(
     fast.arcface, "embeddings", "centers",
     least=1 << 14, size=pairs, when=reduced,
@@ -174,6 +189,11 @@ def arcface_loss(
         labels: t, the class of every embedding, integers of shape (N,).
         s: s > 0, the length that all embeddings are given.
         m: the margin in radians, from 0 to below π.
+        group: the processes on which embeddings and centers lie, each with
+            its part; labels count through all classes in the order of ranks.
+            The value is that of the whole batch. The gradient in a part of
+            the embeddings is multiplied by their number, which
+            ``DistributedDataParallel`` divides by; that in centers is not.
         reduction: ``"none"`` (one value per embedding), ``"mean"`` or
             ``"sum"``.
 
@@ -209,6 +229,7 @@ def arcface_loss(
     return reduce(loss, reduction, dtype)
 
 
+@across(over.adaface)
 @fused(
     fast.adaface, "embeddings", "centers",
     least=1 << 14, size=pairs, when=reduced,
@@ -245,6 +266,11 @@ def adaface_loss(
             of the batch when not given.
         norm_std: σ ≥ 0, its standard deviation, likewise; but at least a
             thousandth of μ is taken, since equal lengths differ by rounding.
+        group: the processes on which embeddings and centers lie, each with
+            its part; labels count through all classes in the order of ranks.
+            The value is that of the whole batch. The gradient in a part of
+            the embeddings is multiplied by their number, which
+            ``DistributedDataParallel`` divides by; that in centers is not.
         reduction: ``"none"`` (one value per embedding), ``"mean"`` or
             ``"sum"``.
 
@@ -298,7 +324,7 @@ class _Centers(nn.Module):
         known = {
             name: parameter.default
             for name, parameter in signature(self._loss).parameters.items()
-            if parameter.kind is parameter.KEYWORD_ONLY
+            if parameter.kind is parameter.KEYWORD_ONLY and name != "group"
         }
         for name in keywords.keys() - known.keys():
             raise TypeError(

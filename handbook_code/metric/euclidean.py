@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from handbook_code._across import across
 from handbook_code._checks import (
     check_nonnegative,
     check_positive,
@@ -16,6 +17,7 @@ from handbook_code._checks import (
 )
 from handbook_code._fused import fused
 from handbook_code._reduce import no_autocast, reduce, widen
+from handbook_code.metric import _across_euclidean as over
 from handbook_code.metric import _fast_euclidean as fast
 from handbook_code.metric._directions import directions
 from handbook_code.metric._hardest import centred, check_batch, hardest
@@ -124,6 +126,7 @@ def triplet_loss(
     return reduce((gap + margin).relu(), reduction, dtype)
 
 
+@across(over.batch_hard_triplet)
 @fused(fast.batch_hard_triplet, "embeddings", least=1 << 13, when=reduced)
 def batch_hard_triplet_loss(
     embeddings: Tensor,
@@ -146,6 +149,10 @@ def batch_hard_triplet_loss(
             place of max(0, · + m).
         squared: whether distances are squared, as in ``triplet_loss``; those
             of Hermans et al. are not.
+        group: the processes on which the batch lies, each with its part. The
+            value is that of the whole batch, or of the own rows for
+            ``"none"``; the gradient in a part is multiplied by their number,
+            which ``DistributedDataParallel`` divides by.
         reduction: ``"none"`` (one value per anchor), ``"mean"`` or ``"sum"``.
 
     Returns:
@@ -176,6 +183,7 @@ def batch_hard_triplet_loss(
     return reduce(loss.masked_fill(~both, 0), reduction, dtype)
 
 
+@across(over.info_nce)
 @fused(
     fast.info_nce, "query", "positive", "negatives",
     least=1 << 14, size=pairs, when=reduced,
@@ -209,6 +217,10 @@ def info_nce_loss(
             product. A zero vector has the cosine 0 with everything.
         symmetric: whether positives choose too, as in CLIP, whose two towers
             give query and positive. It knows no further negatives.
+        group: the processes on which the batch lies, each with its part. The
+            value is that of the whole batch, or of the own rows for
+            ``"none"``; the gradient in a part is multiplied by their number,
+            which ``DistributedDataParallel`` divides by.
         reduction: ``"none"`` (one value per query), ``"mean"`` or ``"sum"``.
 
     Returns:
