@@ -6,13 +6,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from handbook_code._checks import check_positive
+from handbook_code._checks import check_nonnegative, check_positive
 from handbook_code._fused import block
 from handbook_code._reduce import reduce, widen
 from handbook_code.metric._directions import directions, pull_back
 from handbook_code.metric._hardest import centred, check_batch, hardest
 from handbook_code.metric._line_up import both_ways, line_up
 from handbook_code.metric._rows import check_candidates, check_rows
+
+
+def triplet(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    margin: float = 0.2,
+    squared: bool = True,
+    reduction: str = "mean",
+    wanted: tuple[bool, bool, bool],
+) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+    check_nonnegative(margin=margin)
+    check_rows(anchor=anchor, positive=positive, negative=negative)
+    dtype, *rows = widen(anchor, positive, negative)
+    loss, pull, forces = _triplet(*rows, margin, squared)
+    if reduction == "mean":
+        pull /= len(pull)
+    slopes = (
+        force.mul_(pull[:, None]) if want else None
+        for force, want in zip(forces, wanted, strict=True)
+    )
+    return reduce(loss, reduction, dtype), tuple(slopes)
 
 
 def batch_hard_triplet(

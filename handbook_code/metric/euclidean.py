@@ -78,6 +78,7 @@ def contrastive_loss(
     return reduce((near + (1 - y) * short**2) / 2, reduction, dtype)
 
 
+@fused(fast.triplet, "anchor", "positive", "negative", least=1 << 13)
 def triplet_loss(
     anchor: Tensor,
     positive: Tensor,

@@ -6,7 +6,12 @@ from functools import partial
 import pytest
 import torch
 
-from handbook_code import _fused, formulas_only, info_nce_loss
+from handbook_code import (
+    _fused,
+    formulas_only,
+    info_nce_loss,
+    triplet_loss,
+)
 from handbook_code.bench.meter import peak
 from handbook_code.metric import _line_up
 
@@ -38,6 +43,37 @@ def same(tensors, tolerance=None, **options):
     given = {} if tolerance is None else dict(rtol=tolerance, atol=tolerance)
     actual, expected = both_roads(tensors, **options)
     torch.testing.assert_close(actual, expected, **given)
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.7, 5.0])
+@pytest.mark.parametrize("squared", [True, False])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_triplets_are_the_formula(
+    rows, margin, squared, reduction, monkeypatch
+):
+    monkeypatch.setattr(triplet_loss, "least", 0)
+    a, p, n = (x.clone() for x in rows)
+    a[3] = p[3]
+    a[5] = n[5]
+    a[7] = p[7] = n[7]
+    p[9] = n[9]
+    pull = torch.rand(40).double()
+
+    def loss(*tensors):
+        value = triplet_loss(
+            *tensors, margin=margin, squared=squared, reduction=reduction
+        )
+        return (pull * value).sum() if reduction == "none" else value
+
+    for tensors in ([a, p, n], [a.T.contiguous().T, p, n]):
+        actual = with_slopes(loss, tensors)
+        with formulas_only():
+            expected = with_slopes(loss, tensors)
+        torch.testing.assert_close(actual, expected)
+    actual = with_slopes(lambda q: loss(a, q, n), [p])
+    with formulas_only():
+        expected = with_slopes(lambda q: loss(a, q, n), [p])
+    torch.testing.assert_close(actual, expected)
 
 
 @pytest.mark.parametrize("others", [None, 1, 23])
