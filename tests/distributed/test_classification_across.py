@@ -1,5 +1,6 @@
 """Losses of classes and pixels over several processes."""
 
+import re
 from itertools import product
 
 import pytest
@@ -22,7 +23,7 @@ from handbook_code import (
     sensitivity_specificity_loss,
     tversky_loss,
 )
-from split import WAYS, N, compare, largest, part
+from split import WAYS, N, compare, largest
 
 REDUCTIONS = ("mean", "sum", "none")
 OVERLAPS = (
@@ -192,3 +193,125 @@ TRUTHS = (
 @pytest.mark.parametrize("truth", TRUTHS, ids=lambda truth: truth.__name__)
 def test_value_and_gradient_are_those_of_one_process(everywhere, truth):
     assert largest(everywhere(truth, everywhere.size)) < 1e-12
+
+
+def traffic():
+    """What this rank sends, forward and backward, and the formulas."""
+    rank, size = dist.get_rank(), dist.get_world_size()
+    rows = [4 + source for source in range(size)]
+    probs, target = (
+        x.repeat(2, 1, *[1] * (x.dim() - 2))[: rows[rank]].detach()
+        for x in (images()[0], images()[1])
+    )
+    probs.requires_grad_()
+    z, y = probs[:, 0], target % 2
+    elsewhere = sum(rows) - rows[(rank + 1) % size]
+    each = 5 * 12 * 8  # classes, pixels, bytes
+    found, right = [], []
+    for loss, tensors, reduced, ring in (
+        (dice_loss, (probs, target), 2 * 3 * 5 * 8, 0),
+        (ghm_loss, (z, y), 10 * 8 + 2 * 8, 0),
+        (lovasz_softmax_loss, (probs, target), 2 * 5 * 8, elsewhere * each),
+        (lovasz_hinge_loss, (z, y), 2 * 8, elsewhere * each // 5),
+    ):
+        _across.sent.clear()
+        loss(*tensors, group=dist.group.WORLD).backward()
+        found.append([_across.sent[way] for way in ("reduced", "ring")])
+        right.append([reduced, ring])
+    return found == right or found
+
+
+def test_what_is_sent_is_what_the_page_says(everywhere):
+    assert everywhere(traffic) == [True] * everywhere.size
+
+
+def of_half_precision():
+    """Rounded once, after the mean over all images."""
+    probs, target = images()
+    probs = probs.detach().half()
+    own = slice(6) if dist.get_rank() == 0 else slice(6, None)
+    gaps = []
+    for per_image in (False, True):
+        value = dice_loss(
+            probs[own],
+            target[own],
+            per_image=per_image,
+            group=dist.group.WORLD,
+        )
+        right = dice_loss(probs, target, per_image=per_image)
+        assert value.dtype == torch.half
+        gaps.append((value - right).abs().item())
+    return max(gaps)
+
+
+def test_half_precision(both):
+    assert largest(both(of_half_precision)) == 0
+
+
+def another_size():
+    probs, target = images((2, 2 + dist.get_rank()))
+    lovasz_softmax_loss(probs, target, group=dist.group.WORLD)
+
+
+def a_bad_target():
+    probs, target = images()
+    if dist.get_rank():
+        target = target[1:]
+    dice_loss(probs, target, group=dist.group.WORLD)
+
+
+def no_bins():
+    z = torch.zeros(3)
+    ghm_loss(z, z, bins=10 * (1 - dist.get_rank()), group=dist.group.WORLD)
+
+
+def another_reduction():
+    reduction = ("mean", "meen")[dist.get_rank()]
+    z = torch.zeros(3, 2)
+    lovasz_hinge_loss(z, z, reduction=reduction, group=dist.group.WORLD)
+
+
+def another_momentum():
+    z = torch.zeros(3)
+    GHM(momentum=0.5 * dist.get_rank())(z, z, group=dist.group.WORLD)
+
+
+def images_of_one():
+    probs, target = images()
+    per_image = dist.get_rank() == 0
+    dice_loss(probs, target, per_image=per_image, group=dist.group.WORLD)
+
+
+def nothing():
+    probs, target = images()
+    probs = probs[:0].detach().requires_grad_()
+    for loss in (dice_loss, lovasz_softmax_loss, penalty_dice_loss):
+        for per_image in (False, True):
+            value = loss(
+                probs,
+                target[:0],
+                per_image=per_image,
+                group=dist.group.WORLD,
+            )
+            value.backward()
+            assert value == 0
+    ghm_loss(probs, probs.detach(), group=dist.group.WORLD).backward()
+    return probs.grad.numel()
+
+
+@pytest.mark.parametrize(
+    ("work", "kind", "message"),
+    [
+        (another_size, ValueError, r"probs: .*\(\*, 5, 2, 2\) .* on rank 1"),
+        (a_bad_target, ValueError, "target: expected a mask per class"),
+        (no_bins, ValueError, "bins: expected a whole number of at least 1"),
+        (another_reduction, ValueError, "reduction: expected 'none', 'mean'"),
+        (another_momentum, ValueError, "self: expected GHM.*momentum=0.0"),
+        (images_of_one, ValueError, "per_image: expected True as on rank 0"),
+    ],
+)
+def test_bad_input_on_one_rank_is_an_error_on_all(both, work, kind, message):
+    for answer in both(work):
+        assert type(answer) is kind, answer
+        assert re.search(message, str(answer)), answer
+    assert both(nothing) == [0, 0]  # and nobody still waits
