@@ -322,7 +322,8 @@ class GHM(nn.Module):
     S is divided by its sum, so that the first batches are not counted as
     rarer than they are. The batch at hand always counts: in training S is
     kept for the next one, in evaluation it is not. The buffer ``histogram``
-    is S; it stands in the ``state_dict``, and each process has its own.
+    is S; it stands in the ``state_dict``. Each process has its own, unless
+    the call names a ``group``: then R is counted over all of it.
 
     Args:
         bins: M ≥ 1.
