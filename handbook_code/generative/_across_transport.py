@@ -5,6 +5,7 @@ The points of y go round with their potentials; every rank keeps its own of x.
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -131,14 +132,14 @@ def _solve(
     middle = ranks.sum(x.sum(0) + y.sum(0)) / count
     x, y = x - middle, y - middle
     spread = _spread(x, y, names, epsilon, ranks)
-    f, g, log_a, log_b = 0 * a, 0 * b, a.log(), b.log()
+    minima = partial(_soft_minima, (x, a.log()), (y, b.log()), names[1], ranks)
+    f, g = torch.zeros_like(a), torch.zeros_like(b)
     for t, half in _schedule(spread, epsilon, iterations):
-        to_x, to_y = _soft_minima(x, f, log_a, y, g, log_b, t, names, ranks)
+        to_x, to_y = minima(f, g, t, True, half)
         if half:
             f, g = (f + to_x) / 2, (g + to_y) / 2
         else:
-            f = to_x
-            _, g = _soft_minima(x, f, log_a, y, g, log_b, t, names, ranks)
+            f, (_, g) = to_x, minima(to_x, g, t, False, True)
     rows = torch.zeros_like(f)
 
     def sum_up(source: int, y: Tensor, g: Tensor, b: Tensor) -> None:
@@ -168,31 +169,37 @@ def _solve(
 
 
 def _soft_minima(
-    x: Tensor,
-    f: Tensor,
-    log_a: Tensor,
-    y: Tensor,
-    g: Tensor,
-    log_b: Tensor,
-    t: Tensor | float,
-    names: tuple[str, str],
+    x: tuple[Tensor, Tensor],
+    y: tuple[Tensor, Tensor],
+    name: str,
     ranks: Ranks,
-) -> tuple[Tensor, Tensor]:
-    """Of C − g over all y, for each x, and of C − f over all x, for each y."""
+    f: Tensor,
+    g: Tensor,
+    t: Tensor | float,
+    wants_x: bool,
+    wants_y: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """Of C − g over all y, for each x, and of C − f over all x, for each y.
+
+    Points come with the logarithms of their weights.
+    """
+    (x, log_a), (y, log_b) = x, y
     to_x = torch.full_like(f, -math.inf)
 
-    def visit(source: int, y: Tensor, g: Tensor, log_b: Tensor) -> Tensor:
+    def visit(source: int, y: Tensor, g: Tensor, log_b: Tensor):
         to_y = torch.full_like(g, -math.inf)
         zero_f, zero_g = torch.zeros_like(f), torch.zeros_like(g)
         for some, e in _blocks(x, zero_f, y, zero_g, t):
-            from_y = (e + (g / t + log_b)).logsumexp(1)
-            to_x[some] = torch.logaddexp(to_x[some], from_y)
-            from_x = (e + (f[some] / t + log_a[some])[:, None]).logsumexp(0)
-            to_y = torch.logaddexp(to_y, from_x)
-        return to_y
+            if wants_x:
+                from_y = (e + (g / t + log_b)).logsumexp(1)
+                torch.logaddexp(to_x[some], from_y, out=to_x[some])
+            if wants_y:
+                from_x = e.add_((f[some] / t + log_a[some])[:, None])
+                torch.logaddexp(to_y, from_x.logsumexp(0), out=to_y)
+        return to_y if wants_y else None
 
-    to_y = ranks.tour(names[1], visit, y, g, log_b, merge=torch.logaddexp)
-    return -t * to_x, -t * to_y
+    to_y = ranks.tour(name, visit, y, g, log_b, merge=torch.logaddexp)
+    return -t * to_x, -t * to_y if wants_y else None
 
 
 def _spread(

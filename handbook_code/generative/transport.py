@@ -53,6 +53,11 @@ def entropic_transport(
             the value, some 1e-4 of the spread where ε is a thousandth of it,
             up to 1e-3 where it is a ten-thousandth. The sums of
             ``transport_plan`` show it.
+        group: the processes on which the points and weights lie, each with
+            its part. The value is that of the whole clouds; the gradient in
+            a part is multiplied by their number, which
+            ``DistributedDataParallel`` divides by.
+            Without ``cost``.
 
     Returns:
         One number, a lower bound of the minimum that is tight when the loop
@@ -149,6 +154,10 @@ def sinkhorn_divergence(
             by their sum. If None, all weigh the same.
         b: the same for y, (M,).
         iterations: rounds of Sinkhorn's loop, as in ``entropic_transport``.
+        group: the processes on which the points and weights lie, each with
+            its part. The value is that of the whole clouds; the gradient in
+            a part is multiplied by their number, which
+            ``DistributedDataParallel`` divides by.
 
     Returns:
         One number, ≥ 0 but for what the loop has left, and exactly 0 for two

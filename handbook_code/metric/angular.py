@@ -61,6 +61,11 @@ def sphereface_loss(
         m: a whole number ≥ 1 that multiplies the angle.
         blend: λ ≥ 0, how much of the plain cosine stays; a training loop
             lowers it, as from 1000 to 5.
+        group: the processes on which embeddings and centers lie, each with
+            its part; labels count through all classes in the order of ranks.
+            The value is that of the whole batch. The gradient in a part of
+            the embeddings is multiplied by their number, which
+            ``DistributedDataParallel`` divides by; that in centers is not.
         reduction: ``"none"`` (one value per embedding), ``"mean"`` or
             ``"sum"``.
 
@@ -121,6 +126,11 @@ def cosface_loss(
         labels: t, the class of every embedding, integers of shape (N,).
         s: s > 0, the length that all embeddings are given.
         m: m ≥ 0, the margin, in units of the cosine.
+        group: the processes on which embeddings and centers lie, each with
+            its part; labels count through all classes in the order of ranks.
+            The value is that of the whole batch. The gradient in a part of
+            the embeddings is multiplied by their number, which
+            ``DistributedDataParallel`` divides by; that in centers is not.
         reduction: ``"none"`` (one value per embedding), ``"mean"`` or
             ``"sum"``.
 
@@ -179,6 +189,11 @@ def arcface_loss(
         labels: t, the class of every embedding, integers of shape (N,).
         s: s > 0, the length that all embeddings are given.
         m: the margin in radians, from 0 to below π.
+        group: the processes on which embeddings and centers lie, each with
+            its part; labels count through all classes in the order of ranks.
+            The value is that of the whole batch. The gradient in a part of
+            the embeddings is multiplied by their number, which
+            ``DistributedDataParallel`` divides by; that in centers is not.
         reduction: ``"none"`` (one value per embedding), ``"mean"`` or
             ``"sum"``.
 
@@ -251,6 +266,11 @@ def adaface_loss(
             of the batch when not given.
         norm_std: σ ≥ 0, its standard deviation, likewise; but at least a
             thousandth of μ is taken, since equal lengths differ by rounding.
+        group: the processes on which embeddings and centers lie, each with
+            its part; labels count through all classes in the order of ranks.
+            The value is that of the whole batch. The gradient in a part of
+            the embeddings is multiplied by their number, which
+            ``DistributedDataParallel`` divides by; that in centers is not.
         reduction: ``"none"`` (one value per embedding), ``"mean"`` or
             ``"sum"``.
 

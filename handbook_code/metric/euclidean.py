@@ -149,6 +149,10 @@ def batch_hard_triplet_loss(
             place of max(0, · + m).
         squared: whether distances are squared, as in ``triplet_loss``; those
             of Hermans et al. are not.
+        group: the processes on which the batch lies, each with its part. The
+            value is that of the whole batch, or of the own rows for
+            ``"none"``; the gradient in a part is multiplied by their number,
+            which ``DistributedDataParallel`` divides by.
         reduction: ``"none"`` (one value per anchor), ``"mean"`` or ``"sum"``.
 
     Returns:
@@ -213,6 +217,10 @@ def info_nce_loss(
             product. A zero vector has the cosine 0 with everything.
         symmetric: whether positives choose too, as in CLIP, whose two towers
             give query and positive. It knows no further negatives.
+        group: the processes on which the batch lies, each with its part. The
+            value is that of the whole batch, or of the own rows for
+            ``"none"``; the gradient in a part is multiplied by their number,
+            which ``DistributedDataParallel`` divides by.
         reduction: ``"none"`` (one value per query), ``"mean"`` or ``"sum"``.
 
     Returns:

@@ -33,11 +33,10 @@ def gaps(size):
             },
             {"x": cut, "y": other, "a": cut, "b": other},
             epsilon=epsilon,
-            iterations=30,
+            iterations=8,
         )
-        for loss, epsilon, (cut, other) in product(
-            (entropic_transport, sinkhorn_divergence),
-            (0.01, 1.0),
+        for (loss, epsilon), (cut, other) in product(
+            ((entropic_transport, 0.01), (sinkhorn_divergence, 1.0)),
             [*zip(cuts, cuts[::-1], strict=True), (cuts[1], few[2])],
         )
     )
