@@ -8,6 +8,7 @@ from torch import Tensor
 
 from handbook_code._fused import may_pass
 from handbook_code.classification import _fast_overlap as fast
+from handbook_code.classification._across_batch import of_all
 from handbook_code.classification._masks import as_pixels, masks
 
 
@@ -32,10 +33,11 @@ def summed(
                 p, t = as_pixels(probs, target)
                 dtype = torch.promote_types(p.dtype, t.dtype)
                 each = fast.Sums.apply(p, t, terms, slope)
-                return dtype, *total(each, per_image, per_class)
-            dtype, p, t = masks(probs, target)
-            each = terms(p, t)
-            return dtype, *(total(x, per_image, per_class) for x in each)
+            else:
+                dtype, p, t = masks(probs, target)
+                each = terms(p, t)
+            found = (total(x, per_image, per_class) for x in each)
+            return dtype, *(found if per_image else of_all(*found))
 
         return sums
 

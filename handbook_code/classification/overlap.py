@@ -16,7 +16,9 @@ from handbook_code._checks import (
 )
 from handbook_code._fused import fused
 from handbook_code._reduce import reduce
+from handbook_code.classification import _across_lovasz as over
 from handbook_code.classification import _fast_lovasz as fast
+from handbook_code.classification._across_batch import across_batch
 from handbook_code.classification._counts import (
     counts,
     rises,
@@ -27,6 +29,7 @@ from handbook_code.classification._counts import (
 from handbook_code.classification._masks import binary, masks
 
 
+@across_batch()
 def dice_loss(
     probs: Tensor,
     target: Tensor,
@@ -52,6 +55,11 @@ def dice_loss(
         smooth: s ≥ 0, in pixels, half of them shared.
         per_image: a ratio for each image; else the batch is one image.
         per_class: a ratio for each class; else all classes are one.
+        group: the processes on which the batch lies, each with its part. The
+            value is that of the whole batch, or of the own images for
+            ``"none"`` with ``per_image``; the gradient in a part is
+            multiplied by their number, which ``DistributedDataParallel``
+            divides by.
         reduction: ``"none"`` (one value per image and class, as the two
             above say), ``"mean"`` or ``"sum"``.
 
@@ -84,6 +92,7 @@ def dice_loss(
     return reduce(share(wrong, areas + smooth), reduction, dtype)
 
 
+@across_batch()
 def jaccard_loss(
     probs: Tensor,
     target: Tensor,
@@ -106,6 +115,11 @@ def jaccard_loss(
         smooth: s ≥ 0, in pixels, all of them shared.
         per_image: a ratio for each image; else the batch is one image.
         per_class: a ratio for each class; else all classes are one.
+        group: the processes on which the batch lies, each with its part. The
+            value is that of the whole batch, or of the own images for
+            ``"none"`` with ``per_image``; the gradient in a part is
+            multiplied by their number, which ``DistributedDataParallel``
+            divides by.
         reduction: ``"none"`` (one value per image and class, as the two
             above say), ``"mean"`` or ``"sum"``.
 
@@ -132,6 +146,7 @@ def jaccard_loss(
     return reduce(share(wrong, tp + wrong + smooth), reduction, dtype)
 
 
+@across_batch()
 def tversky_loss(
     probs: Tensor,
     target: Tensor,
@@ -158,6 +173,11 @@ def tversky_loss(
         smooth: s ≥ 0, in pixels, all of them shared.
         per_image: a ratio for each image; else the batch is one image.
         per_class: a ratio for each class; else all classes are one.
+        group: the processes on which the batch lies, each with its part. The
+            value is that of the whole batch, or of the own images for
+            ``"none"`` with ``per_image``; the gradient in a part is
+            multiplied by their number, which ``DistributedDataParallel``
+            divides by.
         reduction: ``"none"`` (one value per image and class, as the two
             above say), ``"mean"`` or ``"sum"``.
 
@@ -185,6 +205,7 @@ def tversky_loss(
     return reduce(share(wrong, tp + wrong + smooth), reduction, dtype)
 
 
+@across_batch()
 def focal_tversky_loss(
     probs: Tensor,
     target: Tensor,
@@ -213,6 +234,11 @@ def focal_tversky_loss(
         smooth: s ≥ 0, in pixels, all of them shared.
         per_image: a ratio for each image; else the batch is one image.
         per_class: a ratio for each class; else all classes are one.
+        group: the processes on which the batch lies, each with its part. The
+            value is that of the whole batch, or of the own images for
+            ``"none"`` with ``per_image``; the gradient in a part is
+            multiplied by their number, which ``DistributedDataParallel``
+            divides by.
         reduction: ``"none"`` (one value per image and class, as the two
             above say), ``"mean"`` or ``"sum"``.
 
@@ -247,6 +273,7 @@ def focal_tversky_loss(
     return reduce(torch.where(some, root, 0), reduction, dtype)
 
 
+@across_batch()
 def sensitivity_specificity_loss(
     probs: Tensor,
     target: Tensor,
@@ -272,6 +299,11 @@ def sensitivity_specificity_loss(
         smooth: s ≥ 0, in pixels, without an error.
         per_image: a ratio for each image; else the batch is one image.
         per_class: a ratio for each class; else all classes are one.
+        group: the processes on which the batch lies, each with its part. The
+            value is that of the whole batch, or of the own images for
+            ``"none"`` with ``per_image``; the gradient in a part is
+            multiplied by their number, which ``DistributedDataParallel``
+            divides by.
         reduction: ``"none"`` (one value per image and class, as the two
             above say), ``"mean"`` or ``"sum"``.
 
@@ -303,6 +335,7 @@ def sensitivity_specificity_loss(
     return reduce(w * hit + (1 - w) * miss, reduction, dtype)
 
 
+@across_batch()
 def generalized_dice_loss(
     probs: Tensor,
     target: Tensor,
@@ -326,6 +359,11 @@ def generalized_dice_loss(
             the mask, (N, …).
         smooth: s ≥ 0, compared with weighted areas, which are far below one.
         per_image: a ratio for each image; else the batch is one image.
+        group: the processes on which the batch lies, each with its part. The
+            value is that of the whole batch, or of the own images for
+            ``"none"`` with ``per_image``; the gradient in a part is
+            multiplied by their number, which ``DistributedDataParallel``
+            divides by.
         reduction: ``"none"`` (one value per image, or one of the batch),
             ``"mean"`` or ``"sum"``.
 
@@ -353,6 +391,7 @@ def generalized_dice_loss(
     return reduce(loss, reduction, dtype)
 
 
+@across_batch()
 def asymmetric_similarity_loss(
     probs: Tensor,
     target: Tensor,
@@ -378,6 +417,11 @@ def asymmetric_similarity_loss(
         smooth: s ≥ 0, in pixels, of which a shared one counts 1 + β².
         per_image: a ratio for each image; else the batch is one image.
         per_class: a ratio for each class; else all classes are one.
+        group: the processes on which the batch lies, each with its part. The
+            value is that of the whole batch, or of the own images for
+            ``"none"`` with ``per_image``; the gradient in a part is
+            multiplied by their number, which ``DistributedDataParallel``
+            divides by.
         reduction: ``"none"`` (one value per image and class, as the two
             above say), ``"mean"`` or ``"sum"``.
 
@@ -407,6 +451,7 @@ def asymmetric_similarity_loss(
     return reduce(share(wrong, whole + smooth), reduction, dtype)
 
 
+@across_batch()
 def penalty_dice_loss(
     probs: Tensor,
     target: Tensor,
@@ -429,6 +474,11 @@ def penalty_dice_loss(
         k: k ≥ 0, by how much a wrong pixel counts more.
         smooth: s ≥ 0, compared with weighted areas, which are far below one.
         per_image: a ratio for each image; else the batch is one image.
+        group: the processes on which the batch lies, each with its part. The
+            value is that of the whole batch, or of the own images for
+            ``"none"`` with ``per_image``; the gradient in a part is
+            multiplied by their number, which ``DistributedDataParallel``
+            divides by.
         reduction: ``"none"`` (one value per image, or one of the batch),
             ``"mean"`` or ``"sum"``.
 
@@ -455,6 +505,7 @@ def penalty_dice_loss(
     return reduce((1 + k) * dice / (1 + k * dice), reduction, dtype)
 
 
+@across_batch(over.lovasz_softmax)
 @fused(fast.lovasz_softmax, "probs", least=1 << 15)
 def lovasz_softmax_loss(
     probs: Tensor,
@@ -478,6 +529,11 @@ def lovasz_softmax_loss(
             dtype; or the class of each pixel, integers of shape (N, …); or
             for one channel the mask, (N, …). Soft masks are no sets.
         per_image: sort the pixels of each image; else those of the batch.
+        group: the processes on which the batch lies, each with its part. The
+            value is that of the whole batch, or of the own images for
+            ``"none"`` with ``per_image``; the gradient in a part is
+            multiplied by their number, which ``DistributedDataParallel``
+            divides by.
         reduction: ``"none"`` (one value per image, or one of the batch),
             ``"mean"`` or ``"sum"``.
 
@@ -509,6 +565,7 @@ def lovasz_softmax_loss(
     return reduce(loss if per_image else loss[0], reduction, dtype)
 
 
+@across_batch(over.lovasz_hinge)
 @fused(fast.lovasz_hinge, "logits", least=1 << 14)
 def lovasz_hinge_loss(
     logits: Tensor,
@@ -529,6 +586,11 @@ def lovasz_hinge_loss(
         target: a mask of zeros and ones, of the same shape and any dtype; the
             channel of logits (N, 1, …) may be missing.
         per_image: sort the pixels of each image; else those of the batch.
+        group: the processes on which the batch lies, each with its part. The
+            value is that of the whole batch, or of the own images for
+            ``"none"`` with ``per_image``; the gradient in a part is
+            multiplied by their number, which ``DistributedDataParallel``
+            divides by.
         reduction: ``"none"`` (one value per image, or one of the batch),
             ``"mean"`` or ``"sum"``.
 

@@ -22,6 +22,7 @@ from handbook_code._checks import (
 from handbook_code._fused import fused
 from handbook_code._reduce import reduce, widen
 from handbook_code.classification import _fast_probabilistic as fast
+from handbook_code.classification._across_batch import across_batch, of_all
 from handbook_code.classification._curves import surprise
 from handbook_code.classification._labels import (
     binary,
@@ -209,6 +210,7 @@ def softmax_focal_loss(
     return shared_mean(share * _focal(u, gamma), share, reduction, dtype)
 
 
+@across_batch()
 @fused(fast.ghm, "logits", least=1 << 12)
 def ghm_loss(
     logits: Tensor,
@@ -232,6 +234,10 @@ def ghm_loss(
         bins: M ≥ 1. The last bin includes g = 1.
         mask: which labels count, booleans of the same shape. Whatever the
             others are, NaN too, they change nothing.
+        group: the processes on which the batch lies, each with its part. The
+            value is that of the whole batch; the gradient in a part is
+            multiplied by their number, which ``DistributedDataParallel``
+            divides by.
 
     Returns:
         One number, ≥ 0; there is no loss of a label by itself. It jumps
@@ -254,6 +260,7 @@ def ghm_loss(
     return _harmonise(each, counts, histogram[place], bins).to(dtype)
 
 
+@across_batch()
 def ghm_regression_loss(
     input: Tensor,
     target: Tensor,
@@ -278,6 +285,10 @@ def ghm_regression_loss(
         bins: M ≥ 1. The last bin includes g = 1.
         mask: which elements count, booleans of the same shape. Whatever the
             others are, NaN too, they change nothing.
+        group: the processes on which the batch lies, each with its part. The
+            value is that of the whole batch; the gradient in a part is
+            multiplied by their number, which ``DistributedDataParallel``
+            divides by.
 
     Returns:
         One number, ≥ 0; there is no loss of an element by itself.
@@ -315,7 +326,8 @@ class GHM(nn.Module):
     S is divided by its sum, so that the first batches are not counted as
     rarer than they are. The batch at hand always counts: in training S is
     kept for the next one, in evaluation it is not. The buffer ``histogram``
-    is S; it stands in the ``state_dict``, and each process has its own.
+    is S; it stands in the ``state_dict``. Each process has its own, unless
+    the call names a ``group``: then R is counted over all of it.
 
     Args:
         bins: M ≥ 1.
@@ -342,6 +354,7 @@ class GHM(nn.Module):
         self.bins, self.momentum = bins, momentum
         self.register_buffer("histogram", torch.zeros(bins))
 
+    @across_batch()
     def forward(
         self, logits: Tensor, target: Tensor, *, mask: Tensor | None = None
     ) -> Tensor:
@@ -628,11 +641,12 @@ def _histogram(
     # In whole numbers: in float32 a count would end at 2²⁴.
     none = torch.zeros(bins, dtype=torch.long, device=norm.device)
     found = none.scatter_add(0, place.flatten(), counts.long().flatten())
-    return place, found
+    return place, *of_all(found)
 
 
 def _harmonise(
     each: Tensor, counts: Tensor, density: Tensor, bins: int
 ) -> Tensor:
     share = torch.where(counts, 1 / (bins * density), 0)
-    return (share * each).sum()
+    (loss,) = of_all((share * each).sum())
+    return loss
