@@ -165,6 +165,8 @@ def _only_autograd_watches(values: Iterable[Any]) -> bool:
         # Inside torch.func: vmap, grad, jvp and their compositions.
         not torch._C._are_functorch_transforms_active()
         and not torch.jit.is_tracing()
+        # make_fx and whoever else follows each call.
+        and not torch._C._len_torch_dispatch_stack()
         and all(_is_ordinary(v) for v in values if isinstance(v, Tensor))
     )
 

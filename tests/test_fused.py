@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from handbook_code import (
     _fused,
@@ -290,6 +291,14 @@ def test_a_kernel_of_torch_is_left_where_it_differs():
     with pytest.raises(ValueError, match=r"^reduction: "):
         mse_loss(x, x, reduction="avg")
     torch.func.jvp(torch.func.grad(mse_loss), (x, x), (x, x))
+
+
+@pytest.mark.parametrize("rows", [4, 1 << 18])
+def test_a_tracer_of_calls_finds_the_formula(rows):
+    """A value cannot be read there, as small ones on the CPU would be."""
+    z, t = torch.zeros(rows, 3), torch.zeros(rows, dtype=torch.long)
+    graph = make_fx(lambda z: cross_entropy_loss(z, t))(z)
+    torch.testing.assert_close(graph(z + 1), cross_entropy_loss(z, t))
 
 
 def test_a_tensor_of_another_kind_takes_the_formula(taken):
