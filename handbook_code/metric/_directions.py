@@ -1,6 +1,5 @@
 """Where embeddings point, whatever their length."""
 
-import torch
 from torch import Tensor
 
 
@@ -12,9 +11,9 @@ def directions(x: Tensor) -> Tensor:
     move.
     """
     largest = x.detach().abs().amax(dim=-1, keepdim=True)
-    scaled = x / torch.where(largest > 0, largest, 1)
+    scaled = x / largest.masked_fill(largest == 0, 1)
     squared = (scaled * scaled).sum(dim=-1, keepdim=True)
-    return scaled / torch.where(squared > 0, squared, 1).sqrt()
+    return scaled * squared.clamp(min=1).rsqrt()  # less than 1 is 0
 
 
 def pull_back(slope: Tensor, x: Tensor, u: Tensor) -> Tensor:

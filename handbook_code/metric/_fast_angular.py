@@ -167,9 +167,9 @@ def _margin(
     if wanted[1]:
         in_w.index_add_(0, t, pull * own_in_v, alpha=-1)
         for a, i, slope in _blocks(w, inverse, in_w):
-            b = a * i
-            slope.addcmul_(b, (b * slope).sum(-1, keepdim=True), value=-1)
-            slope.mul_(i * share)
+            # u = a i,  dw = i (du − u (u·du))
+            along = (a * slope).sum(-1, keepdim=True).mul_(i).mul_(i)
+            slope.addcmul_(a, along, value=-1).mul_(i * share)
     return reduce(loss[:, 0], reduction, dtype), (in_x, in_w)
 
 
@@ -193,7 +193,10 @@ def _inverse_lengths(w: Tensor) -> Tensor:
     """Of each row, (K, 1); 1 for a zero."""
     inverse = w.new_empty(len(w), 1)
     for a, i in _blocks(w, inverse):
-        length = (a * directions(a)).sum(-1, keepdim=True)
+        largest = a.abs().amax(-1, keepdim=True)
+        scaled = a / largest.masked_fill(largest == 0, 1)
+        length = torch.linalg.vector_norm(scaled, dim=-1, keepdim=True)
+        length *= largest
         tiny = torch.finfo(w.dtype).tiny
         length.masked_fill_(length == 0, 1).clamp_(min=tiny)
         torch.reciprocal(length, out=i)

@@ -6,13 +6,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from handbook_code._checks import check_positive
+from handbook_code._checks import check_nonnegative, check_positive
 from handbook_code._fused import block
-from handbook_code._reduce import check_reduction, reduce, widen
+from handbook_code._reduce import reduce, widen
 from handbook_code.metric._directions import directions, pull_back
 from handbook_code.metric._hardest import centred, check_batch, hardest
 from handbook_code.metric._line_up import both_ways, line_up
 from handbook_code.metric._rows import check_candidates, check_rows
+
+
+def triplet(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    margin: float = 0.2,
+    squared: bool = True,
+    reduction: str = "mean",
+    wanted: tuple[bool, bool, bool],
+) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+    check_nonnegative(margin=margin)
+    check_rows(anchor=anchor, positive=positive, negative=negative)
+    dtype, *rows = widen(anchor, positive, negative)
+    loss, pull, forces = _triplet(*rows, margin, squared)
+    if reduction == "mean":
+        pull /= len(pull)
+    slopes = (
+        force.mul_(pull[:, None]) if want else None
+        for force, want in zip(forces, wanted, strict=True)
+    )
+    return reduce(loss, reduction, dtype), tuple(slopes)
 
 
 def batch_hard_triplet(
@@ -25,57 +48,22 @@ def batch_hard_triplet(
     wanted: tuple[bool],
 ) -> tuple[Tensor, tuple[Tensor | None]]:
     dtype, x = check_batch(embeddings, labels, margin)
-    check_reduction(reduction)
-    z = centred(x)
-    share = 1 / len(x) if reduction == "mean" else 1
-    slope = torch.zeros_like(x) if wanted[0] else None
-    losses = []
+    z, squares = centred(x)
     rows = max(1, block(x) // len(x))
-    for i in range(0, len(x), rows):
-        some = slice(i, i + rows)
-        positive, negative, both = hardest(z, labels, some)
-        loss, forces = _triplet(
-            x[some],
-            x.index_select(0, positive),
-            x.index_select(0, negative),
-            margin,
-            squared,
-        )
-        losses.append(loss.masked_fill_(~both, 0))
-        if wanted[0]:
-            for force in forces:
-                force.mul_(both[:, None]).mul_(share)
-            slope[some] += forces[0]
-            slope.index_add_(0, positive, forces[1])
-            slope.index_add_(0, negative, forces[2])
-    return reduce(torch.cat(losses), reduction, dtype), (slope,)
-
-
-def _triplet(
-    a: Tensor, p: Tensor, n: Tensor, margin: float | None, squared: bool
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """The loss of each, and its slopes in a, p and n.
-
-    d(‖a − p‖² − ‖a − n‖²) = 2 (n − p)·da + 2 (p − a)·dp + 2 (a − n)·dn
-    d(‖a − p‖ − ‖a − n‖) = (u − v)·da − u·dp + v·dn,
-    with u and v the directions of a − p and a − n
-    """
-    if squared:
-        in_a, in_p, in_n = n - p, p - a, a - n
-        gap = (in_a * (in_n - in_p)).sum(-1, keepdim=True)
-    else:
-        to_p, to_n = a - p, a - n
-        u, v = directions(to_p), directions(to_n)
-        gap = (to_p.mul_(u) - to_n.mul_(v)).sum(-1, keepdim=True)
-        in_a, in_p, in_n = u - v, u.neg_(), v
-    if margin is None:
-        loss, pull = F.softplus(gap), gap.sigmoid()
-    else:
-        loss = (gap + margin).relu_()
-        pull = (loss > 0).to(gap.dtype)
-    for force in (in_a, in_p, in_n):
-        force.mul_(2 * pull if squared else pull)
-    return loss[:, 0], (in_a, in_p, in_n)
+    found = [
+        hardest(z, squares, labels, slice(i, i + rows))
+        for i in range(0, len(x), rows)
+    ]
+    p, n, both = map(torch.cat, zip(*found, strict=True))
+    loss, pull, forces = _triplet(
+        x, x.index_select(0, p), x.index_select(0, n), margin, squared
+    )
+    loss = reduce(loss.masked_fill_(~both, 0), reduction, dtype)
+    if not wanted[0]:
+        return loss, (None,)
+    pull *= both / len(x) if reduction == "mean" else both
+    slope, in_p, in_n = (f.mul_(pull[:, None]) for f in forces)
+    return loss, (slope.index_add_(0, p, in_p).index_add_(0, n, in_n),)
 
 
 def info_nce(
@@ -123,3 +111,25 @@ def info_nce(
         if reduction == "mean":
             slopes[k] /= len(query)
     return reduce(loss[:, 0], reduction, dtype), tuple(slopes)
+
+
+def _triplet(
+    a: Tensor, p: Tensor, n: Tensor, margin: float | None, squared: bool
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor]]:
+    """The losses, their slopes in the gaps, and of these in a, p and n.
+
+    d(‖a − p‖² − ‖a − n‖²) = 2 (n − p)·da + 2 (p − a)·dp + 2 (a − n)·dn
+    d(‖a − p‖ − ‖a − n‖) = (u − v)·da − u·dp + v·dn,
+    with u and v the directions of a − p and a − n
+    """
+    if squared:
+        forces = in_a, in_p, in_n = n - p, p - a, a - n
+        gap, unit = (in_a * (in_n - in_p)).sum(-1), 2
+    else:
+        u, v = directions(a - p), directions(a - n)
+        gap, unit = ((a - p) * u - (a - n) * v).sum(-1), 1
+        forces = u - v, -u, v
+    if margin is None:
+        return F.softplus(gap), unit * gap.sigmoid(), forces
+    loss = (gap + margin).relu_()
+    return loss, unit * (loss > 0).to(gap.dtype), forces

@@ -32,7 +32,7 @@ def check_batch(
 
 
 def hardest(
-    x: Tensor, labels: Tensor, some: slice = slice(None)
+    x: Tensor, squares: Tensor, labels: Tensor, some: slice = slice(None)
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Of each of some rows, the farthest of its label, and the nearest other.
 
@@ -41,21 +41,25 @@ def hardest(
     if len(x) == 0:
         return labels.long(), labels.long(), labels.bool()
     same = labels[some, None] == labels
-    place = torch.arange(len(x), device=x.device)
-    itself = place[some, None] == place
     with no_autocast(x):
         # ‖xᵢ − xⱼ‖² without ‖xᵢ‖²: the order in a row is the same.
-        far = torch.addmm(x.square().sum(1), x[some], x.T, alpha=-2)
-    farthest, positive = far.masked_fill(~same | itself, -math.inf).max(1)
-    nearest, negative = far.masked_fill(same, math.inf).min(1)
+        apart = torch.addmm(squares, x[some], x.T, alpha=-2)
+    friends = apart.masked_fill(~same, -math.inf)
+    friends.diagonal(some.start or 0).fill_(-math.inf)
+    farthest, positive = friends.max(1)
+    nearest, negative = apart.masked_fill(same, math.inf).min(1)
     both = (farthest != -math.inf) & (nearest != math.inf)
     return positive, negative, both
 
 
-def centred(x: Tensor) -> Tensor:
-    """Moved and scaled: no order of distances changes, few digits are lost."""
-    if len(x) == 0:
-        return x
-    largest = x.nan_to_num(0, 0, 0).abs().amax()
-    x = x / torch.where(largest > 0, largest, 1)
-    return x - x.nan_to_num(0, 0, 0).mean(0)
+def centred(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Moved and scaled, which changes no order of distances; and ‖x‖².
+
+    Without, squares far from the origin would have no digits for distances,
+    and of small numbers they would be 0.
+    """
+    if len(x):
+        largest = x.nan_to_num(0, 0, 0).abs().amax()
+        x = x / largest.masked_fill(largest == 0, 1)
+        x = x - x.nan_to_num(0, 0, 0).mean(0)
+    return x, x.square().sum(1)

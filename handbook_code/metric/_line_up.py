@@ -59,6 +59,7 @@ def line_up(
     in_x = torch.empty_like(x) if wanted[0] else None
     in_c = torch.empty_like(candidates) if wanted[1] else None
     loss, pull = torch.empty_like(own), torch.empty_like(own)
+    most = torch.finfo(x.dtype).max
     with no_autocast(x):
         for i in range(0, len(x), rows):
             some = slice(i, i + rows)
@@ -74,18 +75,18 @@ def line_up(
             if place is not None:
                 e.scatter_(1, place[some], -math.inf)
             top = e.amax(1, keepdim=True)
-            shift = top.masked_fill(top.isinf(), 0)
-            total = torch.zeros_like(top)
+            shift = top.clamp(-most, most)
+            total = 0
             for _, tile in tiles:
                 # Smaller than exp(-87), numbers are 200 times as slow.
                 tile.sub_(shift).clamp_(min=-80).exp_()
-                total += tile.sum(1, keepdim=True)
+                total = total + tile.sum(1, keepdim=True)
             if place is not None:
                 e.scatter_(1, place[some], 0)
-            gap = top + total.log() - own[some]
-            loss[some] = -F.logsigmoid(-gap)
-            pull[some] = gap.sigmoid()
-            weight = (top - own[some] - loss[some]).exp()
+            gap = total.log().add_(top).sub_(own[some])
+            loss[some] = F.softplus(gap)
+            pull[some] = gap.sigmoid_()
+            weight = gap / total
             weighted = x[some] * weight
             for at, tile in tiles:
                 if in_c is not None:

@@ -36,7 +36,7 @@ from handbook_code.metric._line_up import pairs, reduced
 @across(over.sphereface)
 @fused(
     fast.sphereface, "embeddings", "centers",
-    least=1 << 17, size=pairs, when=reduced,
+    least=1 << 14, size=pairs, when=reduced,
 )  # fmt: skip
 def sphereface_loss(
     embeddings: Tensor,
@@ -103,7 +103,7 @@ def sphereface_loss(
 @across(over.cosface)
 @fused(
     fast.cosface, "embeddings", "centers",
-    least=1 << 17, size=pairs, when=reduced,
+    least=1 << 14, size=pairs, when=reduced,
 )  # fmt: skip
 def cosface_loss(
     embeddings: Tensor,
@@ -166,7 +166,7 @@ def cosface_loss(
 @across(over.arcface)
 @fused(
     fast.arcface, "embeddings", "centers",
-    least=1 << 17, size=pairs, when=reduced,
+    least=1 << 14, size=pairs, when=reduced,
 )  # fmt: skip
 def arcface_loss(
     embeddings: Tensor,
@@ -232,7 +232,7 @@ def arcface_loss(
 @across(over.adaface)
 @fused(
     fast.adaface, "embeddings", "centers",
-    least=1 << 17, size=pairs, when=reduced,
+    least=1 << 14, size=pairs, when=reduced,
 )  # fmt: skip
 def adaface_loss(
     embeddings: Tensor,

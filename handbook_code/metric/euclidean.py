@@ -78,6 +78,7 @@ def contrastive_loss(
     return reduce((near + (1 - y) * short**2) / 2, reduction, dtype)
 
 
+@fused(fast.triplet, "anchor", "positive", "negative", least=1 << 13)
 def triplet_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -127,7 +128,7 @@ def triplet_loss(
 
 
 @across(over.batch_hard_triplet)
-@fused(fast.batch_hard_triplet, "embeddings", when=reduced)
+@fused(fast.batch_hard_triplet, "embeddings", least=1 << 13, when=reduced)
 def batch_hard_triplet_loss(
     embeddings: Tensor,
     labels: Tensor,
@@ -177,7 +178,7 @@ def batch_hard_triplet_loss(
     tensor([6.7500, 3.7500, 6.7500, 0.0000])
     """
     dtype, x = check_batch(embeddings, labels, margin)
-    positive, negative, both = hardest(centred(x.detach()), labels)
+    positive, negative, both = hardest(*centred(x.detach()), labels)
     gap = _gap(x, x[positive], x[negative], squared)
     loss = F.softplus(gap) if margin is None else (gap + margin).relu()
     return reduce(loss.masked_fill(~both, 0), reduction, dtype)
@@ -186,7 +187,7 @@ def batch_hard_triplet_loss(
 @across(over.info_nce)
 @fused(
     fast.info_nce, "query", "positive", "negatives",
-    least=1 << 17, size=pairs, when=reduced,
+    least=1 << 14, size=pairs, when=reduced,
 )  # fmt: skip
 def info_nce_loss(
     query: Tensor,

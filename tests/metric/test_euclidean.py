@@ -234,6 +234,35 @@ def test_nt_xent_is_one_call_for_each_row(name, rows):
     assert not torch.allclose(both, theirs(*rows[:2]))
 
 
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("temperature", [0.01, 0.5])
+def test_symmetric_info_nce_is_clip_s(temperature, normalize, rows):
+    """A cross-entropy over the rows of one matrix, and one over columns."""
+    unit = partial(F.normalize, dim=-1) if normalize else lambda x: x
+    own = torch.arange(40)
+
+    def clip(query, positive):
+        scores = unit(query) @ unit(positive).T / temperature
+        there, back = (F.cross_entropy(s, own) for s in (scores, scores.T))
+        return (there + back) / 2
+
+    ours = partial(
+        info_nce_loss, temperature=temperature, normalize=normalize,
+        symmetric=True,
+    )  # fmt: skip
+    agree(ours, clip, *rows[:2])
+    there, back = (
+        info_nce_loss(
+            *towers, temperature=temperature, normalize=normalize,
+            reduction="none",
+        )
+        for towers in (rows[:2], rows[[1, 0]])
+    )  # fmt: skip
+    torch.testing.assert_close(
+        ours(*rows[:2], reduction="none"), (there + back) / 2
+    )
+
+
 # By hand
 
 

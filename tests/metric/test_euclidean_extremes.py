@@ -9,7 +9,10 @@ from handbook_code import contrastive_loss, info_nce_loss, triplet_loss
 from handbook_code.catalogue import CATALOGUE
 
 LOSSES = [
-    loss.function for loss in CATALOGUE if loss.chapter == "metric/euclidean"
+    loss.function
+    for loss in CATALOGUE
+    if loss.chapter == "metric/euclidean"
+    and loss.name != "batch_hard_triplet_loss"  # in test_batch_hard.py
 ]
 SIZES = [1e-30, 1e-12, 1.0, 1e12, 1e30]
 
@@ -197,6 +200,12 @@ def test_negatives_are_rows_of_the_same_length(shape, device):
 
 def test_negatives_are_floating_point_and_on_one_device(device):
     x = torch.ones(4, 3)
+    for y in (x, x.clone().requires_grad_()):
+        with pytest.raises(
+            ValueError,
+            match=r"^negatives: expected None where symmetric, got \(4, 3\)$",
+        ):
+            info_nce_loss(y, x, x, symmetric=True)
     with pytest.raises(TypeError, match=r"^negatives: expected a floating-"):
         info_nce_loss(x, x, torch.ones(4, 3, dtype=torch.long))
     with pytest.raises(ValueError, match=r"^negatives: expected the device"):

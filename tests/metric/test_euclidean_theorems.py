@@ -204,8 +204,9 @@ VARIANTS = pytest.mark.parametrize(
         partial(info_nce_loss, temperature=0.5),
         partial(info_nce_loss, temperature=0.5, normalize=False),
         partial(triplet_loss, margin=2.0, squared=False),
+        lambda q, p, _: info_nce_loss(q, p, temperature=0.5, symmetric=True),
     ],
-    ids=["negatives", "inner product", "not squared"],
+    ids=["negatives", "inner product", "not squared", "symmetric"],
 )
 
 

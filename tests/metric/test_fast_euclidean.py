@@ -6,7 +6,13 @@ from functools import partial
 import pytest
 import torch
 
-from handbook_code import _fused, formulas_only, info_nce_loss
+from handbook_code import (
+    _fused,
+    formulas_only,
+    info_nce_loss,
+    triplet_loss,
+)
+from handbook_code.bench.meter import peak
 from handbook_code.metric import _line_up
 
 BLOCKS = {"one block": (1 << 16, 1 << 10), "rows": (11, 64), "tiles": (35, 7)}
@@ -39,6 +45,37 @@ def same(tensors, tolerance=None, **options):
     torch.testing.assert_close(actual, expected, **given)
 
 
+@pytest.mark.parametrize("margin", [0.0, 0.7, 5.0])
+@pytest.mark.parametrize("squared", [True, False])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_triplets_are_the_formula(
+    rows, margin, squared, reduction, monkeypatch
+):
+    monkeypatch.setattr(triplet_loss, "least", 0)
+    a, p, n = (x.clone() for x in rows)
+    a[3] = p[3]
+    a[5] = n[5]
+    a[7] = p[7] = n[7]
+    p[9] = n[9]
+    pull = torch.rand(40).double()
+
+    def loss(*tensors):
+        value = triplet_loss(
+            *tensors, margin=margin, squared=squared, reduction=reduction
+        )
+        return (pull * value).sum() if reduction == "none" else value
+
+    for tensors in ([a, p, n], [a.T.contiguous().T, p, n]):
+        actual = with_slopes(loss, tensors)
+        with formulas_only():
+            expected = with_slopes(loss, tensors)
+        torch.testing.assert_close(actual, expected)
+    actual = with_slopes(lambda q: loss(a, q, n), [p])
+    with formulas_only():
+        expected = with_slopes(lambda q: loss(a, q, n), [p])
+    torch.testing.assert_close(actual, expected)
+
+
 @pytest.mark.parametrize("others", [None, 1, 23])
 @pytest.mark.parametrize("normalize", [True, False])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -50,6 +87,52 @@ def test_it_is_the_formula(rows, others, normalize, reduction, temperature):
     same(tensors, temperature=temperature, **options)
     single = [(3 * x).float() for x in tensors]
     same(single, 1e-4, temperature=max(temperature, 0.5), **options)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("temperature", [1e-3, 0.01, 0.5, 3.0])
+def test_both_directions_are_the_formula(
+    rows, normalize, reduction, temperature
+):
+    options = {
+        "symmetric": True, "normalize": normalize, "reduction": reduction,
+    }  # fmt: skip
+    q, p = (x.clone() for x in rows[:2])
+    same([q, p], temperature=temperature, **options)
+    if temperature >= 0.5:
+        single = [(3 * x).float() for x in (q, p)]
+        same(single, 1e-4, temperature=temperature, **options)
+    for few in (1, 2):
+        same([q[:few], p[:few]], temperature=temperature, **options)
+    q[3] = p[5] = q[7] = p[7] = 0
+    q[9] = p[9] = p[11]
+    same([q, p], temperature=temperature, **options)
+
+
+@pytest.mark.parametrize("moved", [0, 1])
+def test_both_directions_with_one_tower_at_rest(rows, moved):
+    towers = [rows[0], rows[1]]
+
+    def loss(x):
+        towers[moved] = x
+        return info_nce_loss(*towers, symmetric=True)
+
+    actual = with_slopes(loss, [rows[moved]])
+    with formulas_only():
+        torch.testing.assert_close(actual, with_slopes(loss, [rows[moved]]))
+    with torch.no_grad():
+        torch.testing.assert_close(loss(rows[moved]), actual[0])
+
+
+def test_both_directions_keep_the_digits_of_a_small_loss():
+    """Each row and column has three others, farther by 1 / τ = 40."""
+    x = torch.eye(4, requires_grad=True)
+    loss = info_nce_loss(x, x.detach(), temperature=1 / 40, symmetric=True)
+    assert loss.item() == pytest.approx(3 * math.exp(-40), rel=1e-4)
+    x = torch.randn(5, 3)
+    x[2] = math.nan
+    assert info_nce_loss(x, torch.randn(5, 3), symmetric=True).isnan()
 
 
 @pytest.mark.parametrize("moved", ["query", "positive", "negatives"])
@@ -194,3 +277,16 @@ def test_no_tensor_is_larger_than_the_embeddings(largest, monkeypatch, others):
     with largest() as made, formulas_only():
         info_nce_loss(q, p, n).backward()
     assert made.elements >= 2000 * (others or 2000)
+
+
+def test_both_directions_hold_what_the_embeddings_do(monkeypatch):
+    """Twice the rows, twice the memory: logits are kept up to that size."""
+    monkeypatch.setattr(_fused, "BLOCK", 1 << 12)
+    monkeypatch.setattr(_line_up, "TILE", 1 << 10)
+    tops = []
+    for count in (1000, 2000, 4000):
+        x, y = torch.randn(2, count, 16).unbind()
+        x.requires_grad_(), y.requires_grad_()
+        loss = partial(info_nce_loss, symmetric=True)
+        tops.append(peak(loss, [x, y]) / (4 * x.numel()))
+    assert max(tops) < 1.1 * min(tops)

@@ -4,7 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from handbook_code import info_nce_loss, triplet_loss
+from handbook_code import (
+    batch_hard_triplet_loss,
+    info_nce_loss,
+    triplet_loss,
+)
 from handbook_code.bench.peers import load
 from handbook_code.bench.workloads import Loss, Workload
 
@@ -29,12 +33,20 @@ def torch_line_up() -> Loss:
 
 
 def both_ways(x1: Tensor, x2: Tensor) -> Tensor:
-    return (line_up(x1, x2) + line_up(x2, x1)) / 2
+    return info_nce_loss(x1, x2, temperature=0.1, symmetric=True)
 
 
-def torch_both_ways() -> Loss:
-    loss = torch_line_up()
-    return lambda x1, x2: (loss(x1, x2) + loss(x2, x1)) / 2
+def clip() -> Loss:
+    """As open_clip has it: a matrix for each direction."""
+
+    def loss(x1: Tensor, x2: Tensor) -> Tensor:
+        x1, x2 = F.normalize(x1, dim=-1), F.normalize(x2, dim=-1)
+        own = torch.arange(len(x1), device=x1.device)
+        there = F.cross_entropy(10 * x1 @ x2.T, own)
+        back = F.cross_entropy(10 * x2 @ x1.T, own)
+        return (there + back) / 2
+
+    return loss
 
 
 def all_with_all(x1: Tensor, x2: Tensor) -> Tensor:
@@ -55,6 +67,40 @@ def torch_triplet() -> Loss:
     )
 
 
+def kinds(count: int, width: int, draw: Generator) -> tuple[Tensor, Tensor]:
+    """Embeddings, four of each kind."""
+    labels = torch.arange(count) // 4
+    return (
+        torch.randn(count, width, generator=draw),
+        labels[torch.randperm(count, generator=draw)],
+    )
+
+
+def metric_learning_batch_hard() -> Loss:
+    lp = load("pytorch_metric_learning.distances").LpDistance
+    distance = lp(normalize_embeddings=False, power=2)
+    mine = load("pytorch_metric_learning.miners").BatchHardMiner(
+        distance=distance
+    )
+    loss = load("pytorch_metric_learning.losses").TripletMarginLoss(
+        margin=0.2,
+        distance=distance,
+        reducer=load("pytorch_metric_learning.reducers").MeanReducer(),
+    )
+    return lambda x, labels: loss(x, labels, mine(x, labels))
+
+
+def torch_batch_hard() -> Loss:
+    def loss(x: Tensor, labels: Tensor) -> Tensor:
+        apart = torch.cdist(x, x).square()
+        same = labels[:, None] == labels
+        far = apart.masked_fill(~same, 0).amax(1)
+        near = apart.masked_fill(same, torch.inf).amin(1)
+        return (far - near + 0.2).relu().mean()
+
+    return loss
+
+
 SIZES = {
     "32×128": (32, 128),
     "1024×128": (1024, 128),
@@ -70,6 +116,17 @@ WORKLOADS = [
         slopes=3,
     ),
     Workload(
+        name="batch_hard_triplet_loss",
+        ours=batch_hard_triplet_loss,
+        peers={
+            "torch": torch_batch_hard,
+            "pytorch-metric-learning": metric_learning_batch_hard,
+        },
+        make=kinds,
+        sizes=SIZES,
+        exponents=(2.0, 1.0),
+    ),
+    Workload(
         name="info_nce_loss",
         ours=line_up,
         peers={"torch": torch_line_up},
@@ -81,7 +138,7 @@ WORKLOADS = [
     Workload(
         name="info_nce_loss, both directions",
         ours=both_ways,
-        peers={"torch": torch_both_ways},
+        peers={"torch": clip},
         make=views,
         sizes={
             "32×512": (32, 512),
