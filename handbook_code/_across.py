@@ -55,6 +55,9 @@ def across(
                 ranks.fail(error)
                 raise
 
+        if hasattr(formula, "one_pass"):
+            # One set of attributes: the road below reads ``least``.
+            loss.__dict__ = formula.__dict__
         loss.__signature__ = _with_group(signature)
         loss.across = over
         return loss

@@ -18,8 +18,13 @@ from handbook_code._reduce import check_reduction
 _ranks: ContextVar[Ranks | None] = ContextVar("ranks", default=None)
 
 
-def of_all(*sums: Tensor) -> tuple[Tensor, ...]:
-    """Sums over the batch, of one shape, be it here or on several ranks.
+def of_all(x: Tensor) -> Tensor:
+    """A sum over the batch, be that here or on several ranks."""
+    return each_of_all(x)[0]
+
+
+def each_of_all(*sums: Tensor) -> tuple[Tensor, ...]:
+    """Several, of one shape, that are exchanged together.
 
     The first call in a loss is also where the ranks agree; all checks of
     arguments come before it.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from handbook_code._fused import may_pass
 from handbook_code.classification import _fast_overlap as fast
-from handbook_code.classification._across_batch import of_all
+from handbook_code.classification._across_batch import each_of_all
 from handbook_code.classification._masks import as_pixels, masks
 
 
@@ -37,7 +37,7 @@ def summed(
                 dtype, p, t = masks(probs, target)
                 each = terms(p, t)
             found = (total(x, per_image, per_class) for x in each)
-            return dtype, *(found if per_image else of_all(*found))
+            return dtype, *(found if per_image else each_of_all(*found))
 
         return sums
 

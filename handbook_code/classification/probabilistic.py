@@ -641,12 +641,11 @@ def _histogram(
     # In whole numbers: in float32 a count would end at 2²⁴.
     none = torch.zeros(bins, dtype=torch.long, device=norm.device)
     found = none.scatter_add(0, place.flatten(), counts.long().flatten())
-    return place, *of_all(found)
+    return place, of_all(found)
 
 
 def _harmonise(
     each: Tensor, counts: Tensor, density: Tensor, bins: int
 ) -> Tensor:
     share = torch.where(counts, 1 / (bins * density), 0)
-    (loss,) = of_all((share * each).sum())
-    return loss
+    return of_all((share * each).sum())
