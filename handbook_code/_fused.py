@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from handbook_code._reduce import cast, check_reduction, common
 
@@ -147,6 +148,7 @@ def may_pass(*tensors: Tensor, known: Tensor, least: int = 0) -> bool:
     return (
         not torch.compiler.is_compiling()
         and not _by_formula.get()
+        and all(isinstance(t, Tensor) for t in tensors)
         and _only_autograd_watches(tensors)
         and known.numel() >= least
         and not (
@@ -165,8 +167,7 @@ def _only_autograd_watches(values: Iterable[Any]) -> bool:
         # Inside torch.func: vmap, grad, jvp and their compositions.
         not torch._C._are_functorch_transforms_active()
         and not torch.jit.is_tracing()
-        # make_fx and whoever else follows each call.
-        and not torch._C._len_torch_dispatch_stack()
+        and get_proxy_mode() is None  # make_fx
         and all(_is_ordinary(v) for v in values if isinstance(v, Tensor))
     )
 

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from handbook_code import _across, arcface_loss, info_nce_loss
+from handbook_code.bench.meter import without_its_log
 
 
 class Largest(TorchDispatchMode):
@@ -55,9 +56,10 @@ def memory(loss: str, rows: int, width: int, classes: int) -> int:
     Args:
         loss: as in ``traffic``, and the same numbers.
     """
-    with profile(
+    recorded = profile(
         activities=[ProfilerActivity.CPU], profile_memory=True
-    ) as recorded:
+    )
+    with without_its_log(), recorded:
         traffic(loss, rows, width, classes)
     moves = sorted(
         (event.start_ns(), event.nbytes())

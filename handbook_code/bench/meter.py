@@ -63,7 +63,7 @@ def peak(loss: Callable, tensors: Sequence[Tensor]) -> int:
         before = torch.cuda.memory_allocated()
         step(loss, tensors)
         return torch.cuda.max_memory_allocated() - before
-    with _without_its_log(), profile(profile_memory=True) as seen:
+    with without_its_log(), profile(profile_memory=True) as seen:
         step(loss, tensors)
     changes = [
         event
@@ -101,7 +101,7 @@ class _Moved(TorchDispatchMode):
 
 
 @contextmanager
-def _without_its_log() -> Iterator[None]:
+def without_its_log() -> Iterator[None]:
     """The profiler writes two lines for each run, past Python."""
     sys.stderr.flush()
     kept = os.dup(2)

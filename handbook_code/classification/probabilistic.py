@@ -35,10 +35,8 @@ from handbook_code.classification._labels import (
 from handbook_code.classification._odds import hardest, regions
 
 
-@fused(
-    fast.cross_entropy, "logits", least=1 << 19, when=fast.is_of_rows,
-    shortcut=fast.torch_s_cross_entropy,
-)  # fmt: skip
+@fused(fast.cross_entropy, "logits", least=1 << 19, when=fast.is_of_rows,
+       shortcut=fast.torch_s_cross_entropy)  # fmt: skip
 def cross_entropy_loss(
     logits: Tensor,
     target: Tensor,
@@ -566,8 +564,7 @@ def class_weights(
             f"got {tuple(n.shape)}"
         )
     dtype = n.dtype if n.is_floating_point() else torch.get_default_dtype()
-    n = n.double()
-    effective = n
+    n = effective = n.double()
     if beta is not None:
         check_nonnegative(beta=beta)
         check_below_one(beta=beta)
@@ -610,9 +607,8 @@ def _check_coefficients(
         check_same_device(logits=logits, coefficients=coefficients)
         shape = tuple(coefficients.shape)
     else:
-        check_finite(
-            **{f"coefficients[{j}]": a for j, a in enumerate(coefficients)}
-        )
+        each = {f"coefficients[{j}]": a for j, a in enumerate(coefficients)}
+        check_finite(**each)
         shape = (len(coefficients),)
     if len(shape) != 1 or shape == (0,):
         raise ValueError(

@@ -12,10 +12,6 @@ from torch import Generator, Tensor
 
 from handbook_code import (
     cross_entropy_loss,
-    exponential_loss,
-    hinge_loss,
-    smoothed_hinge_loss,
-    squared_hinge_loss,
 )
 from handbook_code.bench.peers import load
 from handbook_code.bench.roads import with_slopes
@@ -48,12 +44,6 @@ BYTES, ROWS, WINDOWS = Goal(0.85), Goal(0.8), Goal(0.5)
 PRODUCTS = Goal(0.5, of_pairs)
 TWICE = Goal(0.5, lambda x, y: 2 * of_pairs(x, y))
 TWICE_AS_MANY = Goal(0.5, lambda x, y: 4 * of_pairs(x, y))
-
-
-def outcomes(count: int, draw: Generator) -> tuple[Tensor, Tensor]:
-    """Margins' scores, and labels −1 and 1."""
-    score = torch.randn(count, generator=draw)
-    return score, 2.0 * (torch.rand(count, generator=draw) < 0.5) - 1
 
 
 def projected(
@@ -93,10 +83,6 @@ def liger_rows() -> Loss:
 def fused_ssim() -> Loss:
     ssim = load("fused_ssim").fused_ssim
     return lambda x, y: 1 - ssim(x, y, padding="valid")
-
-
-def torch_hinge() -> Loss:
-    return lambda x, y: (1 - x * y).relu().mean()
 
 
 def kernel(file: str, name: str, **options: float) -> Callable[[], Loss]:
@@ -155,7 +141,7 @@ SIZES = {
 }
 BY_MAKER = {
     "residuals": (LINE,),
-    "outcomes": (LINE,),
+    "margins": (LINE,),
     "boxes": (LINE // 4,),
     "classes": (1 << 13, 1 << 13),
     "regions": (16, 4, 1024, 2),
@@ -174,7 +160,7 @@ GOALS = {
 }
 GOALS_BY_MAKER = {
     "residuals": BYTES,
-    "outcomes": BYTES,
+    "margins": BYTES,
     "boxes": BYTES,
     "classes": ROWS,
     "faces": PRODUCTS,
@@ -190,17 +176,7 @@ FURTHER_PEERS = {
     "cross_entropy_loss": {"liger-kernel": liger_rows},
     "ssim_loss": {"fused-ssim": fused_ssim},
 }
-SMALL = {"1e3": (1_000,)}
 FURTHER = [
-    *(
-        Workload(loss.__name__, loss, peers, outcomes, SMALL)
-        for loss, peers in (
-            (hinge_loss, {"plain torch": torch_hinge}),
-            (squared_hinge_loss, {}),
-            (smoothed_hinge_loss, {}),
-            (exponential_loss, {}),
-        )
-    ),
     Workload(
         "cross_entropy_loss, with its projection",
         with_projection,
