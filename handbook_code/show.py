@@ -9,20 +9,12 @@ from typing import TypeVar
 import torch
 from IPython.display import Markdown, Math
 from sympy import oo
-from sympy.printing.latex import LatexPrinter
 from tqdm import tqdm
 
 from handbook_code.catalogue import Loss
+from handbook_code.catalogue._printer import Printer
 
 T = TypeVar("T")
-
-
-class Printer(LatexPrinter):
-    """SymPy's LaTeX, but a sum with a positive term does not begin with −."""
-
-    def _as_ordered_terms(self, expression, order=None):
-        terms = super()._as_ordered_terms(expression, order=order)
-        return sorted(terms, key=lambda term: term.could_extract_minus_sign())
 
 
 def definition(loss: Loss, left: str = "L") -> Math:

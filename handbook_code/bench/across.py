@@ -1,30 +1,12 @@
 """What losses over several processes send and hold, and what goes wrong."""
 
-from itertools import accumulate
-
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.profiler import ProfilerActivity, profile
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from handbook_code import _across, arcface_loss, info_nce_loss
-from handbook_code.bench.meter import without_its_log
-
-
-class Largest(TorchDispatchMode):
-    """How many elements the largest tensor has that is made inside."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        results = function(*args, **(kwargs or {}))
-        for result in tree_leaves(results):
-            if isinstance(result, Tensor):
-                self.elements = max(self.elements, result.numel())
-        return results
+from handbook_code.bench.meter import Largest, rise
 
 
 def traffic(loss: str, rows: int, width: int, classes: int) -> tuple[int, int]:
@@ -56,17 +38,7 @@ def memory(loss: str, rows: int, width: int, classes: int) -> int:
     Args:
         loss: as in ``traffic``, and the same numbers.
     """
-    recorded = profile(
-        activities=[ProfilerActivity.CPU], profile_memory=True
-    )
-    with without_its_log(), recorded:
-        traffic(loss, rows, width, classes)
-    moves = sorted(
-        (event.start_ns(), event.nbytes())
-        for event in recorded.profiler.kineto_results.events()
-        if event.name() == "[memory]"
-    )
-    return max(accumulate(change for _, change in moves))
+    return rise(lambda: traffic(loss, rows, width, classes))
 
 
 def mistakes() -> dict[str, float]:

@@ -63,8 +63,13 @@ def peak(loss: Callable, tensors: Sequence[Tensor]) -> int:
         before = torch.cuda.memory_allocated()
         step(loss, tensors)
         return torch.cuda.max_memory_allocated() - before
-    with without_its_log(), profile(profile_memory=True) as seen:
-        step(loss, tensors)
+    return rise(lambda: step(loss, tensors))
+
+
+def rise(work: Callable[[], object]) -> int:
+    """The same of any work on the processor."""
+    with _without_its_log(), profile(profile_memory=True) as seen:
+        work()
     changes = [
         event
         for event in seen.kineto_results.events()
@@ -72,6 +77,20 @@ def peak(loss: Callable, tensors: Sequence[Tensor]) -> int:
     ]
     changes.sort(key=lambda event: event.start_ns())
     return max(accumulate(event.nbytes() for event in changes), default=0)
+
+
+class Largest(TorchDispatchMode):
+    """How many elements the largest tensor has that is made inside."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, operator, types, args=(), keywords=None):
+        results = operator(*args, **(keywords or {}))
+        for x in tree_leaves(results):
+            if isinstance(x, Tensor):
+                stored = x.untyped_storage().nbytes() // x.element_size()
+                self.elements = max(self.elements, stored)
+        return results
 
 
 def moved(loss: Callable, tensors: Sequence[Tensor]) -> int:
@@ -101,7 +120,7 @@ class _Moved(TorchDispatchMode):
 
 
 @contextmanager
-def without_its_log() -> Iterator[None]:
+def _without_its_log() -> Iterator[None]:
     """The profiler writes two lines for each run, past Python."""
     sys.stderr.flush()
     kept = os.dup(2)

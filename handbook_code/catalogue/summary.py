@@ -17,9 +17,9 @@ from pathlib import Path
 
 import sympy as sp
 from sympy.core.relational import Relational
-from sympy.printing.latex import LatexPrinter
 
 from handbook_code.catalogue import CATALOGUE, Loss
+from handbook_code.catalogue._printer import Printer
 
 PACKAGE = files("handbook_code")
 ADVICE = PACKAGE / "catalogue" / "advice.toml"
@@ -181,14 +181,6 @@ def example(name: str, documented: str) -> str:
     head = ["import torch", f"from handbook_code import {name}", ""]
     rest = [call for call in calls if call != "import torch"]
     return "\n".join([*head, *rest])
-
-
-class Printer(LatexPrinter):
-    """As the chapters' definitions: no sum begins with a minus in vain."""
-
-    def _as_ordered_terms(self, expression, order=None):
-        terms = super()._as_ordered_terms(expression, order=order)
-        return sorted(terms, key=lambda term: term.could_extract_minus_sign())
 
 
 def one_line(loss: Loss) -> str | None:

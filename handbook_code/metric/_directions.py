@@ -13,7 +13,7 @@ def directions(x: Tensor) -> Tensor:
     largest = x.detach().abs().amax(dim=-1, keepdim=True)
     scaled = x / largest.masked_fill(largest == 0, 1)
     squared = (scaled * scaled).sum(dim=-1, keepdim=True)
-    return scaled * squared.clamp(min=1).rsqrt()  # less than 1 is 0
+    return scaled / squared.clamp(min=1).sqrt()  # less than 1 is 0
 
 
 def pull_back(slope: Tensor, x: Tensor, u: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ from functools import partial
 import pytest
 import torch
 from torch.testing import assert_close
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from handbook_code import (
     _fused,
@@ -14,6 +13,7 @@ from handbook_code import (
     formulas_only,
     sinkhorn_divergence,
 )
+from handbook_code.bench.meter import Largest
 from handbook_code.generative import _fast_transport as fast
 
 every_loss = pytest.mark.parametrize(
@@ -172,18 +172,6 @@ def test_mistakes_are_told_as_by_the_formula(loss, clouds):
         with formulas_only(), pytest.raises(told.type) as right:
             loss(*arguments, **options)
         assert str(told.value) == str(right.value)
-
-
-class Largest(TorchDispatchMode):
-    """The number of elements of the largest tensor that is made."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        if isinstance(result, torch.Tensor):
-            self.elements = max(self.elements, result.numel())
-        return result
 
 
 @every_loss

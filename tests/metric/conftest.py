@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+
+from handbook_code.bench.meter import Largest
 
 
 @pytest.fixture
@@ -36,22 +37,6 @@ def at_angles():
         return x, centers, torch.zeros_like(theta, dtype=torch.long)
 
     return make
-
-
-class Largest(TorchDispatchMode):
-    """The number of elements of the largest tensor that is made."""
-
-    elements = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
-        for tensor in result if isinstance(result, tuple) else (result,):
-            if isinstance(tensor, torch.Tensor):
-                size = tensor.untyped_storage().nbytes()
-                self.elements = max(
-                    self.elements, size // tensor.element_size()
-                )
-        return result
 
 
 @pytest.fixture
