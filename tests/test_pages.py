@@ -47,6 +47,9 @@ PREPARE = """() => {
     document.querySelectorAll(".toggle-button-hidden")
         .forEach(b => b.click());
 }"""
+# The theme gives a stop of the Tab key to what scrolls, some time later.
+REACHABLE = """() => [...document.querySelectorAll("pre")]
+    .every(e => e.scrollWidth <= e.clientWidth || e.tabIndex === 0)"""
 RAW_MATH = r"""() => {
     const left = [];
     const walk = document.createTreeWalker(
@@ -176,7 +179,9 @@ def test_links_lead_somewhere(opened):
 def test_no_accessibility_violation(opened, theme):
     # Preloading would fetch the style sheets, which file:// forbids.
     options = {"resultTypes": ["violations"], "preload": False}
-    found = Axe().run(opened.set(theme), options=options)
+    page = opened.set(theme)
+    page.wait_for_function(REACHABLE)
+    found = Axe().run(page, options=options)
     assert [
         f"{rule['id']}: {node['target']} {node['failureSummary']}"
         for rule in found.response["violations"]
