@@ -250,6 +250,8 @@ def test_search_finds_a_word_offline(browser):
     page.keyboard.press("Control+K")
     page.keyboard.type("Huber")
     page.keyboard.press("Enter")
+    # While results still come in, the list moves under the pointer.
+    page.locator(".search-summary", has_text="Search finished").wait_for()
     page.locator("#search-results li a").first.click()
     page.wait_for_url("**/book/**")
     assert "Huber" in page.locator("article").inner_text()
